@@ -25,6 +25,7 @@ from medbench.core.seeds import Draws, mix
 from medbench.core.settings import FitSettings
 
 WEIGHTS, CONFIG, EXTRA = "weights.safetensors", "config.yaml", "extra"
+BESIDE = "folder:"  # an argument that names a stage by its folder beside this one
 
 
 class Dataset(Protocol):
@@ -125,6 +126,9 @@ class Stage(Drawing, L.LightningModule):
         self.values: dict[str, Tensor] = {}
 
     # what a method writes ---------------------------------------------------
+    def initialise(self) -> None:
+        """Copy in the weights that the stage starts from (`init_*` arguments); before step 0."""
+
     def view(self, dataset: Dataset) -> Any:
         """The dataset as the network sees it."""
         return View(dataset, self.transform)
@@ -380,11 +384,18 @@ def write_stage(stage: Stage, folder: Path, config: dict[str, Any]) -> None:
 
 
 def build_drawing(config: dict[str, Any], folder: Path | None = None) -> Any:
-    """An object from `class` and `arguments`; folders of upstream stages are relative to ours."""
-    arguments = dict(config["arguments"])
-    for name, upstream in config.get("upstream", {}).items():
-        arguments[name] = str(folder.parent / upstream) if folder else upstream
-    return load_class(config["class"])(**arguments)
+    """An object from `class` and `arguments`; `folder:NAME` is a stage that stands beside ours."""
+
+    def resolve(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: resolve(inner) for name, inner in value.items()}
+        if isinstance(value, list):
+            return [resolve(inner) for inner in value]
+        if folder and isinstance(value, str) and value.startswith(BESIDE):
+            return str(folder.parent / value.removeprefix(BESIDE))
+        return value
+
+    return load_class(config["class"])(**resolve(config["arguments"]))
 
 
 def open_stage(folder: str | Path, device: str = "cpu") -> Any:
@@ -403,9 +414,9 @@ def open_stage(folder: str | Path, device: str = "cpu") -> Any:
             f"the code is at version {stage.version}. Fit it again."
         )
     stage.load_extra(folder / EXTRA)
+    stage.load_parts()
     state = read_tensors(folder / WEIGHTS)
     wanted = set(stage.own_state())
     check_names(set(state), wanted, f"{folder / WEIGHTS}")
     stage.load_state_dict(state, strict=False)
-    stage.load_parts()
     return stage.requires_grad_(False).eval().to(device)
