@@ -212,7 +212,7 @@ class Keeper(L.Callback):
         if step == self.saved_step:
             return
         began = time.monotonic()
-        trainer.save_checkpoint(self.job.work / CHECKPOINT)
+        trainer.save_checkpoint(self.job.work / CHECKPOINT, weights_only=False)
         self.saved_at = time.monotonic()
         self.cost, self.saved_step = self.saved_at - began, step
 
