@@ -27,7 +27,14 @@ from medbench.core.files import (
 )
 from medbench.core.images import decode_image, encode_png, quantise
 
-__all__ = ["MANIFEST", "PROVENANCE", "SampleSetWriter", "decode_image", "read_manifest"]
+__all__ = [
+    "MANIFEST",
+    "PROVENANCE",
+    "SampleSetWriter",
+    "decode_image",
+    "read_manifest",
+    "write_image",
+]
 
 MANIFEST, PROVENANCE, PART = "manifest.jsonl", "provenance.json", "manifest.part-{}.jsonl"
 REQUIRED = {"arm": str, "index": int, "file": str}
@@ -133,6 +140,13 @@ class SampleSetWriter:
         if not path.is_file():
             return False
         return hashlib.sha256(path.read_bytes()).hexdigest() == line["sha256"]
+
+
+def write_image(path: Path, image: np.ndarray, bits: int) -> int:
+    """Write one (C, H, W) image in [-1, 1] as a PNG; returns how many values were clipped."""
+    grey, clipped = quantise(image, bits)
+    write_bytes(path, encode_png(grey))
+    return clipped
 
 
 def read_manifest(folder: Path) -> list[dict[str, Any]]:
