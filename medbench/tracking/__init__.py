@@ -1,0 +1,7 @@
+"""Tracking with MLflow that a run never waits for: values go to a file, a thread sends them."""
+
+from medbench.tracking.places import check_uri, default_uri
+from medbench.tracking.sender import deliver
+from medbench.tracking.tracker import Tracker
+
+__all__ = ["Tracker", "check_uri", "default_uri", "deliver"]
