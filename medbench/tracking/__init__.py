@@ -2,6 +2,6 @@
 
 from medbench.tracking.places import check_uri, default_uri
 from medbench.tracking.sender import deliver
-from medbench.tracking.tracker import Tracker
+from medbench.tracking.tracker import NoTracker, Tracker, open_tracker
 
-__all__ = ["Tracker", "check_uri", "default_uri", "deliver"]
+__all__ = ["NoTracker", "Tracker", "check_uri", "default_uri", "deliver", "open_tracker"]

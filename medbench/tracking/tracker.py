@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from medbench.core.files import locked, write_json
-from medbench.tracking.places import check_uri, place_of
+from medbench.tracking.places import check_uri, default_uri, place_of
 from medbench.tracking.sender import Sender, has_unsent, say, say_kept
 from medbench.tracking.spool import (
     SENDING,
+    SPOOL,
     TARGET,
     History,
     Spool,
@@ -142,3 +143,23 @@ def _short_tags(tags: Mapping[str, str]) -> dict[str, str]:
 
 def _shorten(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+class NoTracker:
+    """Stands where nothing is tracked: `tracking.enabled=false`, or a second process."""
+
+    def metrics(self, values: Mapping[str, float], step: int) -> None: ...
+    def params(self, flat: Mapping[str, Any]) -> None: ...
+    def tag(self, key: str, value: str) -> None: ...
+    def artifact(self, path: Path, folder: str = "") -> None: ...
+    def close(self, status: str, wait_s: float = 10) -> None: ...
+
+
+def open_tracker(
+    settings: Mapping[str, Any], out: Path, folder: Path, tags: Mapping[str, str], enabled: bool
+) -> Tracker | NoTracker:
+    """The tracker of a run folder; `settings` are the command's `tracking` group."""
+    if not enabled:
+        return NoTracker()
+    uri = settings["uri"] or default_uri(out)
+    return Tracker(uri, settings["experiment"], folder / SPOOL, folder.name, tags)

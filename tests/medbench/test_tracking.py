@@ -12,7 +12,15 @@ import pytest
 
 from medbench.core.errors import UserError
 from medbench.core.files import locked
-from medbench.tracking import Tracker, check_uri, default_uri, deliver, sender, tracker
+from medbench.tracking import (
+    Tracker,
+    check_uri,
+    default_uri,
+    deliver,
+    open_tracker,
+    sender,
+    tracker,
+)
 from medbench.tracking.spool import History, Spool, clean_name, read_lines
 from medbench.tracking.store import Store
 
@@ -36,7 +44,7 @@ def run(out: Path, database: Path) -> Path:
     return out / "runs" / "msdm-abc"
 
 
-def open_tracker(run: Path, uri: str | None = None, attempt: int = 1) -> Tracker:
+def start(run: Path, uri: str | None = None, attempt: int = 1) -> Tracker:
     uri = uri or default_uri(run.parent.parent)
     tags = TAGS | {"medbench.attempt": str(attempt)}
     return Tracker(uri, "medbench", run / "spool", "msdm", tags)
@@ -52,7 +60,7 @@ def history(out: Path, run_id: str, name: str) -> list[tuple[int, float]]:
 
 
 def test_values_params_tags_and_artifacts_arrive(run: Path, out: Path) -> None:
-    tracker = open_tracker(run)
+    tracker = start(run)
     tracker.params({"lr": 1e-4, "text": "x" * 7000, "odd=name": None})
     for step in range(5):
         tracker.metrics({"train/loss": 1 / (step + 1), "bench/class=polyp": step}, step)
@@ -77,12 +85,12 @@ def test_values_params_tags_and_artifacts_arrive(run: Path, out: Path) -> None:
 
 
 def test_a_resumed_run_goes_on_in_the_same_tracked_run(run: Path, out: Path) -> None:
-    first = open_tracker(run)
+    first = start(run)
     first.params({"threads": 1, "lr": 0.1})
     for step in range(10):
         first.metrics({"loss": step}, step)
     first.close("KILLED", wait_s=60)
-    second = open_tracker(run)
+    second = start(run)
     second.params({"threads": 2, "lr": 0.1})
     for step in range(6, 15):  # from its checkpoint on
         second.metrics({"loss": step}, step)
@@ -95,7 +103,7 @@ def test_a_resumed_run_goes_on_in_the_same_tracked_run(run: Path, out: Path) -> 
 
 def test_a_new_attempt_is_a_new_tracked_run(run: Path, out: Path) -> None:
     for attempt in (1, 2):
-        tracker = open_tracker(run, attempt=attempt)
+        tracker = start(run, attempt=attempt)
         tracker.metrics({"fid": attempt}, 0)
         tracker.close("FINISHED", wait_s=60)
     values = {r.data.tags["medbench.attempt"]: r.data.metrics["fid"] for r in tracked(out)}
@@ -104,7 +112,7 @@ def test_a_new_attempt_is_a_new_tracked_run(run: Path, out: Path) -> None:
 
 def test_what_is_known_of_the_delivery_may_be_lost(run: Path, out: Path) -> None:
     """So falls a kill between creating the tracked run and writing its id down."""
-    first = open_tracker(run)
+    first = start(run)
     first.metrics({"loss": 1.0}, 0)
     first.close("FINISHED", wait_s=60)
     (run / "spool" / "delivered.json").unlink()
@@ -114,11 +122,11 @@ def test_what_is_known_of_the_delivery_may_be_lost(run: Path, out: Path) -> None
 
 
 def test_a_deleted_tracked_run_is_made_again(run: Path, out: Path) -> None:
-    first = open_tracker(run)
+    first = start(run)
     first.metrics({"loss": 1.0}, 0)
     first.close("KILLED", wait_s=60)
     Store(default_uri(out)).client.delete_run(tracked(out)[0].info.run_id)
-    second = open_tracker(run)
+    second = start(run)
     second.metrics({"loss": 2.0}, 1)
     second.close("FINISHED", wait_s=60)
     (found,) = tracked(out)
@@ -128,7 +136,7 @@ def test_a_deleted_tracked_run_is_made_again(run: Path, out: Path) -> None:
 def test_a_dead_server_costs_a_run_nothing(
     run: Path, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tracker = open_tracker(run, uri=DEAD)
+    tracker = start(run, uri=DEAD)
     began = time.monotonic()
     for step in range(1000):
         tracker.metrics({"loss": step}, step)
@@ -161,7 +169,7 @@ def test_a_server_that_dies_and_returns_gets_everything_once(
 ) -> None:
     monkeypatch.setattr(tracker, "Store", Mortal)
     monkeypatch.setattr(Mortal, "calls_left", 1)
-    running = open_tracker(run)
+    running = start(run)
     for step in range(3000):
         running.metrics({"loss": step}, step)
     running.close("FINISHED", wait_s=60)
@@ -177,12 +185,12 @@ def test_a_server_that_dies_and_returns_gets_everything_once(
 def test_one_value_that_is_refused_does_not_hold_the_others_back(
     run: Path, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    first = open_tracker(run)
+    first = start(run)
     first.params({"lr": 1})
     first.close("KILLED", wait_s=60)
     run_id = tracked(out)[0].info.run_id
     Store(default_uri(out)).client.log_param(run_id, "by_hand", 1)
-    second = open_tracker(run)
+    second = start(run)
     second.params({"by_hand": 2, "after": 3})
     second.close("FINISHED", wait_s=60)
     assert tracked(out)[0].data.params == {"lr": "1", "by_hand": "1", "after": "3"}
@@ -190,7 +198,7 @@ def test_one_value_that_is_refused_does_not_hold_the_others_back(
 
 
 def test_a_spool_that_a_living_process_sends_is_left_to_it(run: Path, out: Path) -> None:
-    first = open_tracker(run, uri=DEAD)
+    first = start(run, uri=DEAD)
     first.close("FINISHED", wait_s=20)
     (run / "spool" / "target.json").write_text('{"place": "local"}')
     with locked(run / "spool" / "sending.lock") as holder:
@@ -246,12 +254,24 @@ def test_passwords_are_not_written_down(
     monkeypatch.setattr(tracker, "Store", fail)
     monkeypatch.setattr(sender, "Store", fail)
     uri = "postgresql://medbench:secret@db.example/mlflow"
-    open_tracker(run, uri=uri).close("FINISHED", wait_s=5)
+    start(run, uri=uri).close("FINISHED", wait_s=5)
     deliver(run.parent.parent, uri)
     assert set(asked) == {uri}  # the password comes with the command
     shown = capsys.readouterr().err + "".join(p.read_text() for p in (run / "spool").iterdir())
     assert "medbench:***@db.example" in shown
     assert "secret" not in shown
+
+
+def test_settings_open_a_tracker_or_none(run: Path, out: Path) -> None:
+    settings = {"uri": None, "experiment": "colonoscopy"}
+    silent = open_tracker(settings, out, run, TAGS, enabled=False)
+    silent.metrics({"loss": 1}, 0)
+    silent.close("FINISHED")
+    assert not run.exists()
+    loud = open_tracker(settings, out, run, TAGS, enabled=True)
+    loud.close("FINISHED", wait_s=60)
+    (found,) = tracked(out)
+    assert (found.info.run_name, found.info.status) == ("msdm-abc", "FINISHED")
 
 
 def test_a_wrong_address_is_one_sentence() -> None:
@@ -265,7 +285,7 @@ def test_a_wrong_address_is_one_sentence() -> None:
 def test_a_real_server_that_starts_late_gets_the_values(run: Path, out: Path) -> None:
     """The server that mlflow ships, over HTTP, artifacts included."""
     uri = "http://127.0.0.1:5957"
-    running = open_tracker(run, uri=uri)
+    running = start(run, uri=uri)
     running.metrics({"loss": 0.5}, 0)
     (run / "result.json").write_text("{}")
     running.artifact(run / "result.json")
