@@ -44,7 +44,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip --version > /dev/null 2>&1 || '$(PYTHON)' -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off \
 	  -c constraints.txt -e '.[dev]' | awk \
-	  '/\([0-9.]+ [MG]B\)/ { print "  " $$1, $$2, $$(NF-1), $$NF; fflush() } \
+	  '/\([0-9][0-9][0-9.]* [MG]B\)/ { print "  " $$1, $$2, $$(NF-1), $$NF; fflush() } \
 	   /^Installing collected/ { print "  unpacking, without further lines"; fflush() } \
 	   /^Successfully/ { print "  " NF - 2 " packages installed" }'
 	@touch $(STAMP)
