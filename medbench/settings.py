@@ -1,9 +1,13 @@
 """Settings of a run that belong to no class: what runs, where, and how it is recorded."""
 
+import ast
 from dataclasses import MISSING, dataclass, fields
+from functools import cache
 from typing import Any, Literal
 
-from medbench.core.classes import Parameter
+from medbench.core.classes import Parameter, open_module
+
+SCALES = ("tiny", "paper")
 
 
 @dataclass(frozen=True)
@@ -60,12 +64,22 @@ GROUPS: dict[str, type] = {
 
 def schema(settings: type) -> dict[str, Parameter]:
     """A settings dataclass in the form of a constructor's signature."""
-    found = {}
+    found, notes = {}, _notes(settings)
     for item in fields(settings):
         name = item.type if isinstance(item.type, str) else _spell(item.type)
         required = item.default is MISSING
-        found[item.name] = Parameter(item.name, name, None if required else item.default, required)
+        default = None if required else item.default
+        note = notes.get(item.name, "")
+        found[item.name] = Parameter(item.name, name, default, required, note)
     return found
+
+
+@cache
+def _notes(settings: type) -> dict[str, str]:
+    """The comments behind a dataclass's fields."""
+    module = open_module(settings.__module__)
+    fields_of = [n for n in module.classes[settings.__name__].body if isinstance(n, ast.AnnAssign)]
+    return {ast.unparse(node.target): module.note(node.lineno) for node in fields_of}
 
 
 def _spell(annotation: Any) -> str:

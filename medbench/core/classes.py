@@ -6,6 +6,7 @@ import ast
 import copy
 import importlib
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
@@ -36,6 +37,7 @@ class Parameter:
     annotation: str | None
     default: Any
     required: bool
+    note: str = ""  # the comment behind it
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class ClassSource:
     sampling: dict[str, Parameter]  # keyword-only arguments of generate
     attributes: dict[str, Any]  # class attributes whose values are literals
     bases: tuple[str, ...] = ()  # dotted, nearest first, foreign ones included
-    methods: frozenset[str] = frozenset()  # its own and its bases'
+    methods: frozenset[str] = frozenset()  # its own and its bases', but for those that only raise
 
 
 def load_class(dotted: str) -> Any:
@@ -96,7 +98,7 @@ def _describe(dotted: str, module: "Module", node: ast.ClassDef) -> ClassSource:
     methods: set[str] = set()
     for where, definition in module.lineage(node, bases):
         functions = {f.name: f for f in definition.body if isinstance(f, ast.FunctionDef)}
-        methods |= set(functions)
+        methods |= {name for name, function in functions.items() if not _only_raises(function)}
         if init is None and "__init__" in functions:
             init = where, functions["__init__"]
         if generate is None and "generate" in functions:
@@ -116,6 +118,12 @@ def _describe(dotted: str, module: "Module", node: ast.ClassDef) -> ClassSource:
     )
 
 
+def _only_raises(function: ast.FunctionDef) -> bool:
+    """A base's method that says no more than that a class must write its own."""
+    body = [s for s in function.body if not isinstance(s, ast.Expr)]
+    return len(body) == 1 and isinstance(body[0], ast.Raise)
+
+
 def _parameters(
     found: "tuple[Module, ast.FunctionDef] | None", keyword_only: bool
 ) -> dict[str, Parameter]:
@@ -129,12 +137,14 @@ def _parameters(
         blank: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
         pairs += list(zip(positional, blank + list(arguments.defaults), strict=True))[1:]
     pairs += list(zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True))
+    alone = Counter(argument.lineno for argument, _ in pairs)
     return {
         argument.arg: Parameter(
             argument.arg,
             module.annotation(argument.annotation) if argument.annotation else None,
             None if default is None else module.value(default),
             required=default is None,
+            note=module.note(argument.lineno) if alone[argument.lineno] == 1 else "",
         )
         for argument, default in pairs
     }
@@ -145,14 +155,21 @@ class Module:
 
     def __init__(self, name: str, path: Path) -> None:
         self.name, self.path = name, path
+        self._lines = path.read_text(encoding="utf-8").splitlines()
         tree = parse(path)
         self.classes = {n.name: n for n in tree.body if isinstance(n, ast.ClassDef)}
+        self.functions = [n.name for n in tree.body if isinstance(n, ast.FunctionDef)]
         self.constants: dict[str, ast.expr] = {}
         self.imports: dict[str, str] = {}
         for node in tree.body:
-            self._note(node)
+            self._define(node)
 
-    def _note(self, node: ast.stmt) -> None:
+    def note(self, line: int) -> str:
+        """The comment at the end of a line, counted from 1."""
+        _, sign, comment = self._lines[line - 1].rpartition("  # ")
+        return comment.strip() if sign else ""
+
+    def _define(self, node: ast.stmt) -> None:
         if isinstance(node, ast.Assign):
             for target in node.targets:
                 if isinstance(target, ast.Name):
@@ -321,8 +338,8 @@ def find_module(name: str) -> Path:
         spec = find_spec(top)
     if spec is None:
         raise UserError(
-            f"there is no package {top}{nearest(top, _packages()) or '.'} A package of yours is found "
-            "with --config-dir DIR, where DIR is the folder that holds it."
+            f"there is no package {top}{nearest(top, _packages()) or '.'} A package of yours is "
+            "found with --config-dir DIR, where DIR is the folder that holds it."
         )
     if not rest and spec.origin and spec.origin.endswith(".py"):
         return Path(spec.origin)
