@@ -1,9 +1,16 @@
 """Several processes of one run: they start together, and the first decides for all."""
 
 import datetime
+import os
+import signal
+import subprocess
+import sys
+from types import FrameType
 from typing import Any
 
+from medbench.core.errors import UserError
 from medbench.machine import Machine
+from medbench.settings import TrainerSettings
 
 PATIENCE = datetime.timedelta(hours=24)  # the first process may wait for another run's stage
 
@@ -50,3 +57,38 @@ def leave() -> None:
         import torch
 
         torch.distributed.destroy_process_group()
+
+
+def rank() -> int:
+    """This process's rank by its environment, before any process group."""
+    return int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", 0)))
+
+
+def relaunch(settings: TrainerSettings) -> int | None:
+    """Start this command once for each process that the settings ask for; None where it runs as is.
+
+    Under torchrun or SLURM the processes exist already. torchrun ends with a status of its own, so
+    a signal that we passed on is what we end with."""
+    if settings.devices * settings.nodes == 1 or "RANK" in os.environ:
+        return None
+    if "SLURM_PROCID" in os.environ:
+        return None
+    if settings.nodes > 1:
+        raise UserError(
+            f"trainer.nodes={settings.nodes}: start the command on every machine, under torchrun "
+            "or srun (see docs/first-run.md); it cannot reach the other machines by itself."
+        )
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", str(settings.devices), "-m", "medbench.run", *sys.argv[1:]]
+    env = os.environ | {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    child = subprocess.Popen(command, env=env)
+    passed: list[int] = []
+
+    def pass_on(signum: int, frame: FrameType | None) -> None:
+        passed.append(signum)
+        child.send_signal(signum)
+
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, pass_on)
+    status = child.wait()
+    return 128 + passed[0] if passed else min(status, 255) if status >= 0 else 128 - status

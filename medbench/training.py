@@ -163,11 +163,9 @@ class Keeper(L.Callback):
             self._flush(trainer)
         if step % self.every == 0 or last:
             self._write(trainer, step, {f"val/{k}": v for k, v in self.validate(stage).items()})
-        if due or (signum and not last):
+        if due:
             self._save(trainer, step)
-        if signum and not last:
-            trainer.should_stop = True
-        self.signum = signum
+        trainer.should_stop = trainer.should_stop or bool(signum)
 
     @property
     def _log_every(self) -> int:
@@ -217,6 +215,9 @@ class Keeper(L.Callback):
         self.cost, self.saved_step = self.saved_at - began, step
 
     def on_train_end(self, trainer: L.Trainer, stage: Any) -> None:
+        self.signum, _ = self._agree(trainer, self.total)
+        if self.signum:
+            self._save(trainer, int(stage.fitted_steps))
         self.seconds = time.monotonic() - self.began
         self.progress.__exit__(None, None, None)
 
@@ -267,7 +268,7 @@ def run_fit(
         ckpt_path=str(checkpoint) if checkpoint.exists() else None,
         weights_only=True,
     )
-    if keeper.signum and int(stage.fitted_steps) < total:
+    if keeper.signum:
         raise Interrupted(keeper.signum)
     if int(stage.fitted_steps) != total:
         raise RuntimeError(f"{job.name} ended at step {int(stage.fitted_steps)} of {total}")
