@@ -369,7 +369,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             f"({str(error).splitlines()[0][:200]}). Only tensors are loaded, since a pickle can "
             "run code; convert it to .safetensors where it was made."
         ) from error
-    content = content.get("state_dict", content)
+    for key in ("state_dict", "model_state_dict"):
+        content = content.get(key, content)
     return {name: value for name, value in content.items() if isinstance(value, Tensor)}
 
 

@@ -1,0 +1,126 @@
+"""Classifiers of images: findings, objects, counts; for rewards, adherence and features."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lit_models.networks.convnet import ConvNet
+from lit_models.stage import Stage, open_stage
+from medbench.core.batch import Batch, Sample
+from medbench.core.errors import UserError
+
+
+class Classifier(Stage):
+    """Labels of an image. Names `group=value` exclude each other; the others stand alone.
+
+    label_names: the labels to learn, by name, out of those that the data yields."""
+
+    version = 1
+    needs = ("image", "labels")
+
+    def __init__(
+        self,
+        label_names: Sequence[str],
+        image_size: int = 64,
+        channels: int = 3,
+        widths: Sequence[int] = (16, 32, 64, 64),
+    ) -> None:
+        super().__init__()
+        self.label_names, self.image_size = list(label_names), image_size
+        self.groups = group_columns(self.label_names)
+        self.net = ConvNet(channels, widths)
+        self.head = nn.Linear(self.net.width, len(self.label_names))
+
+    # fitting -----------------------------------------------------------------
+    def transform(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        names = list(sample["label_names"])
+        if missing := [name for name in self.label_names if name not in names]:
+            raise UserError(
+                f"label_names asks for {', '.join(missing[:4])}, which the data does not yield. "
+                f"It yields {', '.join(names)}."
+            )
+        columns = [names.index(name) for name in self.label_names]
+        return sample | {"labels": sample["labels"][columns], "label_names": self.label_names}
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        scores = self.head(self.net(fitted(batch["image"], self.image_size)))
+        losses = {
+            name: group_loss(scores[:, columns], batch["labels"][:, columns])
+            for name, columns in self.groups.items()
+        }
+        total = torch.stack(list(losses.values())).sum()
+        correct = {f"right/{k}": v for k, v in self._correct(scores, batch["labels"]).items()}
+        return {"loss": total} | correct
+
+    def _correct(self, scores: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Share of the labelled samples of each group that are judged rightly."""
+        shares = {}
+        for name, columns in self.groups.items():
+            known = ~labels[:, columns].isnan().any(1)
+            given, true = scores[known][:, columns], labels[known][:, columns]
+            if len(columns) > 1:
+                right = given.argmax(1) == true.argmax(1)
+            else:
+                right = ((given > 0) == (true > 0.5))[:, 0]
+            shares[name] = right.float().sum() / max(1, len(right))
+        return shares
+
+    # use -----------------------------------------------------------------------
+    @torch.no_grad()
+    def features(self, images: Tensor) -> Tensor:
+        """(n, d) pooled features of images in [-1, 1]."""
+        return self.net(fitted(images.to(self.device), self.image_size))
+
+    @torch.no_grad()
+    def scores(self, images: Tensor) -> Tensor:
+        """(n, K) probabilities; those of one group sum to one."""
+        return self.scores_of(self.features(images))
+
+    @torch.no_grad()
+    def scores_of(self, features: Tensor) -> Tensor:
+        """(n, K) probabilities from features, so that one pass gives both."""
+        values = self.head(features)
+        out = values.sigmoid()
+        for columns in self.groups.values():
+            if len(columns) > 1:
+                out[:, columns] = values[:, columns].softmax(1)
+        return out
+
+
+def group_columns(names: Sequence[str]) -> dict[str, list[int]]:
+    """Columns of each group `group=value`, and of each label that stands alone."""
+    groups: dict[str, list[int]] = {}
+    for column, name in enumerate(names):
+        groups.setdefault(name.partition("=")[0], []).append(column)
+    return groups
+
+
+def group_loss(scores: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy over a group's columns (B, k); NaN rows count as nothing, none of all as 0."""
+    known = ~labels.isnan().any(1)
+    scores, labels = scores[known], labels[known]
+    if not len(scores):
+        return scores.sum()
+    if scores.shape[1] > 1:
+        return F.cross_entropy(scores, labels)
+    return F.binary_cross_entropy_with_logits(scores, labels)
+
+
+def fitted(images: Tensor, size: int) -> Tensor:
+    """Images of the network's side, by area."""
+    if images.shape[-1] == size == images.shape[-2]:
+        return images
+    return F.interpolate(images, (size, size), mode="bilinear", antialias=True)
+
+
+def open_classifier(folder: str | Path, device: str = "cpu") -> Any:
+    """A fitted classifier: .features(images), .scores(images), .label_names, .image_size."""
+    stage = open_stage(folder, device)
+    if not isinstance(stage, Classifier):
+        raise UserError(f"{folder} is a {type(stage).__name__}, not a classifier.")
+    return stage

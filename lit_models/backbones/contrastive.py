@@ -1,0 +1,105 @@
+"""CLIP: an image tower and a text tower that agree on which text belongs to which image.
+
+Radford et al. 2021. We differ in: pooling the text over all its tokens instead of the last one, so
+that every token's state is trained, and equal texts of a batch counting as each other's partners.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lit_models.backbones.text import TextTower, WordTokenizer
+from lit_models.networks.convnet import ConvNet
+from lit_models.stage import Dataset, Stage
+from medbench.core.batch import Batch
+from medbench.core.errors import UserError
+
+VOCABULARY = "vocabulary.json"
+
+
+class Clip(Stage):
+    """Both towers; methods use the text tower's states.
+
+    vocabulary: rows of the token table, at least the training texts' distinct words and three."""
+
+    version = 1
+    needs = ("image", "text", "texts")
+
+    def __init__(
+        self,
+        width: int = 64,
+        layers: int = 2,
+        heads: int = 4,
+        vocabulary: int = 1024,
+        max_tokens: int = 77,
+        image_widths: Sequence[int] = (16, 32, 64, 64),
+        shared: int = 64,
+    ) -> None:
+        super().__init__()
+        self.width, self.vocabulary, self.max_tokens = width, vocabulary, max_tokens
+        self.text_tower = TextTower(vocabulary, width, layers, heads, max_tokens)
+        self.image_tower = ConvNet(3, image_widths)
+        self.text_head = nn.Linear(width, shared, bias=False)
+        self.image_head = nn.Linear(self.image_tower.width, shared, bias=False)
+        self.log_scale = nn.Parameter(torch.tensor(2.6593))  # 1 / 0.07
+        self.tokenizer = WordTokenizer()
+
+    # fitting -----------------------------------------------------------------
+    def view(self, dataset: Dataset) -> Any:
+        if not self.tokenizer.words:  # the first view is the training data's
+            self.tokenizer = WordTokenizer.of(_all_texts(dataset))
+            if len(self.tokenizer) > self.vocabulary:
+                raise UserError(
+                    f"The training texts have {len(self.tokenizer) - 3} distinct words, and "
+                    f"vocabulary={self.vocabulary} leaves room for {self.vocabulary - 3}; raise it."
+                )
+        return super().view(dataset)
+
+    def transform(self, sample: dict[str, Any], rng: Any) -> dict[str, Any]:
+        """One of the image's wordings: its text or a paraphrase of it."""
+        choices = [sample["text"], *sample["texts"].get("paraphrases", ())]
+        kept = {k: v for k, v in sample.items() if k != "texts"}
+        return kept | {"text": choices[int(rng.integers(len(choices)))]}
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        texts = batch["text"]
+        image = F.normalize(self.image_head(self.image_tower(batch["image"])), dim=1)
+        text = F.normalize(self._pooled(texts), dim=1)
+        scores = self.log_scale.exp().clamp(max=100) * image @ text.T
+        same = torch.tensor([[a == b for b in texts] for a in texts], device=scores.device)
+        target = same / same.sum(1, keepdim=True)
+        loss = (F.cross_entropy(scores, target) + F.cross_entropy(scores.T, target)) / 2
+        hits = same.gather(1, scores.argmax(1, keepdim=True)).float().mean()
+        return {"loss": loss, "matched": hits}
+
+    def _pooled(self, texts: Sequence[str]) -> Tensor:
+        states, mask = self._states(texts, self.max_tokens)
+        kept = mask[:, :, None].to(states.dtype)
+        return self.text_head((states * kept).sum(1) / kept.sum(1))
+
+    # use -----------------------------------------------------------------------
+    @torch.no_grad()
+    def encode(self, texts: Sequence[str], limit: int) -> tuple[Tensor, Tensor]:
+        """Last hidden states (n, L, width) and mask (n, L) of texts within `limit` tokens."""
+        return self._states(texts, min(limit, self.max_tokens))
+
+    def _states(self, texts: Sequence[str], limit: int) -> tuple[Tensor, Tensor]:
+        ids, mask = self.tokenizer(texts, limit)
+        return self.text_tower(ids.to(self.device)), mask.to(self.device)
+
+    def save_extra(self, folder: Path) -> None:
+        self.tokenizer.save(folder / VOCABULARY)
+
+    def load_extra(self, folder: Path) -> None:
+        self.tokenizer = WordTokenizer.load(folder / VOCABULARY)
+
+
+def _all_texts(dataset: Dataset) -> Iterator[str]:
+    for i in range(len(dataset)):
+        sample = dataset[i]
+        yield sample["text"]
+        yield from sample["texts"].get("paraphrases", ())
