@@ -37,8 +37,7 @@ from medbench.core.progress import Progress
 from medbench.core.seeds import Draws
 from medbench.core.seeds import rng as stream
 
-ENCODED_AT_ONCE = 32
-MEASURED_ROWS = 256
+ENCODED_AT_ONCE, MEASURED_ROWS = 32, 256
 
 
 class Autoencoder(Stage):
@@ -163,7 +162,7 @@ class Diffusion(Stage):
         if image_size % 32:
             raise UserError(
                 f"image_size={image_size} must be a multiple of 32: the autoencoder divides it "
-                "by 8 and the UNet by 4."
+                "by 8, the UNet by 4."
             )
         self.text_encoder_name, self.autoencoder_folder = text_encoder, autoencoder
         self.image_size, self.max_tokens, self.text_width = image_size, max_tokens, text_width

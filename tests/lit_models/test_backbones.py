@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def test_groups_of_labels_against_closed_form():
 
 def test_classifier_learns_named_labels_and_reloads(tmp_path):
     torch.manual_seed(0)
-    arguments = {"label_names": NAMES, "image_size": 32, "widths": [8, 16]}
+    arguments: dict[str, Any] = {"label_names": NAMES, "image_size": 32, "widths": [8, 16]}
     stage = Classifier(**arguments)
     view = stage.view(Labelled())
     sample = view.draw(1, rng(0))

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -51,13 +53,14 @@ def test_autoencoder_learns(tmp_path):
 def test_generate_is_the_same_alone_and_in_a_batch_and_after_reload(parts, tmp_path):
     stage = diffusion(*parts).eval()
     batch, seeds = {"text": [*TEXTS, ""]}, [5, 6, 7, 8]
-    settings = {"steps": 4, "guidance": 2.0}
+    settings: dict[str, Any] = {"steps": 4, "guidance": 2.0}
     images = stage.generate(batch, seeds, **settings)["image"]
     assert images.shape == (4, 3, 32, 32) and images.abs().max() <= 1
     assert not torch.equal(images[0], images[1])
     for i, (text, seed) in enumerate(zip(batch["text"], seeds, strict=True)):
         alone = stage.generate({"text": [text]}, [seed], **settings)["image"]
-        torch.testing.assert_close(alone[0], images[i], atol=1e-4, rtol=0)
+        # one grey level: untrained, the first estimate of x0 is noise enlarged a hundredfold
+        torch.testing.assert_close(alone[0], images[i], atol=2 / 255, rtol=0)
     minmax = stage.generate(batch, seeds, output="minmax", **settings)["image"]
     assert torch.equal(minmax.amax((1, 2, 3)), torch.ones(4))
     arguments = {"text_encoder": parts[0], "autoencoder": parts[1], "image_size": 32}
@@ -111,23 +114,17 @@ def test_first_estimate_is_for_its_share_of_samples(parts):
     assert stage.unet.first.in_channels == 8
 
 
-def test_no_noise_at_the_last_step(parts):
+def test_no_noise_at_the_last_step(parts, monkeypatch):
     stage = diffusion(*parts).eval()
     drawn = []
-    real = Draws.normal
 
     class Counted(Draws):
         def normal(self, *shape):
             drawn.append(shape)
-            return real(self, *shape)
+            return super().normal(*shape)
 
-    from lit_models import msdm
-
-    msdm.Draws, kept = Counted, msdm.Draws
-    try:
-        stage.generate({"text": [TEXTS[0]]}, [1], steps=5)
-    finally:
-        msdm.Draws = kept
+    monkeypatch.setattr("lit_models.msdm.Draws", Counted)
+    stage.generate({"text": [TEXTS[0]]}, [1], steps=5)
     assert len(drawn) == 5  # the start and four of five steps
 
 
@@ -187,7 +184,7 @@ def test_paraphrases_must_be_there(parts):
 
 def test_cached_latents_are_those_of_the_frames(parts):
     stage = diffusion(*parts, latent_copies=2, standardise_latents=True, paraphrase="none")
-    view = stage.view(Frames())
+    view: Any = stage.view(Frames())
     assert len(view) == 12 and 12 < len({row["moments"].tobytes() for row in view.rows}) <= 24
     assert view.draw(3, rng(1))["moments"].shape == (16, 4, 4)
     z = torch.from_numpy(np.stack([row["moments"][:8] for row in view.rows]))
