@@ -194,8 +194,8 @@ class _Checker:
             if parameter.required and (name not in block or (place and value is None)):
                 more = f": type {where}.{name}=FOLDER with {block['name']}'s files" if place else ""
                 yield f"{where}.{name} is missing{more}. {self._hint(block)}"
-            elif place and isinstance(value, str) and not Path(value).expanduser().is_dir():
-                yield f"{where}.{name}={value} is not a folder. {self._hint(block)}"
+            elif place and isinstance(value, str) and not Path(value).expanduser().exists():
+                yield f"{where}.{name}={value} does not exist. {self._hint(block)}"
         splits = source.attributes.get("splits", ())
         split = block.get("split")
         if split is not None and splits and split not in splits:

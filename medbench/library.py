@@ -4,11 +4,13 @@ A name is the name of its YAML file; listing them reads folders and imports noth
 
 import sys
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from medbench.core.classes import decorated, read_class
+from medbench.core.classes import FunctionSource, decorated, read_class
 from medbench.core.errors import UserError, nearest
+from medbench.core.sources import open_module
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {
@@ -74,12 +76,11 @@ class Library:
     def describe(self, group: str, name: str) -> str:
         """The comment that a YAML file opens with, else what its class says of itself."""
         text = self._files[group][name].read_text(encoding="utf-8")
-        first, *rest = text.splitlines() or [""]
-        if first.startswith("#"):
-            return first.lstrip("# ").rstrip()
-        dotted = next((line[6:].strip() for line in rest if line.startswith("class:")), "")
-        if first.startswith("class:"):
-            dotted = first[6:].strip()
+        lines = text.splitlines()
+        comment = list(takewhile(lambda line: line.startswith("#"), lines))
+        if comment:
+            return " ".join(line.lstrip("# ").rstrip() for line in comment)
+        dotted = next((line[6:].strip() for line in lines if line.startswith("class:")), "")
         try:
             return read_class(dotted).doc if dotted else ""
         except UserError as error:
@@ -115,9 +116,9 @@ def _without_blanks(value: Any) -> Any:
     return [_without_blanks(item) for item in value] if isinstance(value, list) else value
 
 
-def metric_names() -> dict[str, str]:
-    """Every declared metric and what it says of itself, read without importing one."""
-    found: dict[str, str] = {}
+def metrics() -> dict[str, FunctionSource]:
+    """Every declared metric by its name, read without importing one."""
+    found: dict[str, FunctionSource] = {}
     for path in sorted((ROOT / "benchmarks" / "metrics").glob("*.py")):
-        found |= decorated(path, "metric")
+        found |= decorated(open_module(f"benchmarks.metrics.{path.stem}"), "metric")
     return found

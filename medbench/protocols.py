@@ -5,12 +5,28 @@ from typing import Any
 
 from medbench.blocks import Config, pipeline_class, signature
 from medbench.core.batch import KEYS, missing_keys
-from medbench.core.classes import ClassSource, open_module
+from medbench.core.classes import ClassSource, read_class
 from medbench.core.errors import UserError, nearest
+from medbench.core.sources import open_module
 from medbench.core.values import check_value
-from medbench.library import Library, metric_names
+from medbench.library import Library, metrics
 
-ARM = {  # keys of an arm, with their types
+PROTOCOL = {
+    "name": "str",
+    "modality": "str",
+    "resolution": "int",
+    "arms": "dict[str, Any]",
+    "reals": "dict[str, Any]",
+    "extractors": "dict[str, Any]",
+    "metrics": "list[Any]",
+}
+SELECTION = {
+    "split": "str",
+    "n": "int | None",
+    "balance": "str | None",
+    "unique": "str | None",
+}
+ARM = {
     "keys": "list[str]",
     "requests": "dict[str, Any]",
     "data": "Any",
@@ -18,31 +34,44 @@ ARM = {  # keys of an arm, with their types
     "makes": "list[str]",
     "noise": "str | None",
 }
-REQUESTS = {
-    "data": "Any",
-    "split": "str",
-    "n": "int | None",
-    "balance": "str | None",
-    "unique": "str | None",
+METRIC = {
+    "metric": "str",
+    "name": "str",
+    "arm": "str",
+    "real": "str",
+    "extractor": "str",
+    "asks": "str | None",
+    "settings": "dict[str, Any]",
 }
+EXTRACTOR = "benchmarks.extractors.StageExtractor"
 
 
 def check_protocol(protocol: Config, config: Config, library: Library) -> Iterator[str]:
     """Mistakes of the block under `protocol`, a sentence each."""
     if not library.has("protocols", protocol.get("name")):
         return  # composing has said so
-    arms = protocol.get("arms")
-    if not isinstance(arms, dict) or not arms:
-        yield "protocol.arms is missing: name at least one arm with its keys and requests."
-        return
+    measures = ("resolution", "reals", "extractors") if protocol.get("metrics") else ()
+    yield from _typed("protocol", protocol, PROTOCOL, required=("arms", *measures))
     source = signature(pipeline_class(config))
-    for name, arm in arms.items():
-        where = f"protocol.arms.{name}"
+    for where, arm in _entries(protocol, "arms"):
         yield from _typed(where, arm, ARM, required=("keys", "requests"))
         if isinstance(arm, dict):
-            yield from _requests(where, arm, config)
+            requests = arm.get("requests")
+            yield from _selection(f"{where}.requests", requests, arm.get("data"), config)
             yield from _arm(where, arm, config, source)
+    for where, real in _entries(protocol, "reals"):
+        data = real.get("data") if isinstance(real, dict) else None
+        yield from _selection(where, real, data, config, more={"data": "Any"})
+    for where, block in _entries(protocol, "extractors"):
+        known = {n: p.annotation or "Any" for n, p in read_class(EXTRACTOR).parameters.items()}
+        yield from _typed(where, block, known, required=("stage", "size"))
     yield from _metrics(protocol)
+
+
+def _entries(protocol: Config, key: str) -> list[tuple[str, Any]]:
+    entries = protocol.get(key)
+    found = entries.items() if isinstance(entries, dict) else ()
+    return [(f"protocol.{key}.{name}", entry) for name, entry in found]
 
 
 def _typed(
@@ -56,9 +85,8 @@ def _typed(
         if key not in known:
             close = nearest(str(key), known)
             close = close.replace("mean ", f"mean {where}.") if close else "; "
-            yield f"{where}.{key} is not known{close}" + (
-                "" if close.endswith("?") else f"known are {', '.join(known)}."
-            )
+            known_ones = "" if close.endswith("?") else f"known are {', '.join(known) or 'none'}."
+            yield f"{where}.{key} is not known{close}{known_ones}"
         elif wrong:
             yield f"{where}.{key} {wrong}."
     for key in required:
@@ -66,23 +94,23 @@ def _typed(
             yield f"{where}.{key} is missing."
 
 
-def _requests(where: str, arm: Config, config: Config) -> Iterator[str]:
-    requests = arm.get("requests")
-    if not isinstance(requests, dict):
+def _selection(
+    where: str, chosen: Any, data: Any, config: Config, more: dict[str, str] | None = None
+) -> Iterator[str]:
+    """Which samples of a split are taken: an arm's requests, or a real set."""
+    if chosen is None:
         return
-    yield from _typed(f"{where}.requests", requests, REQUESTS, required=("split",))
-    n = requests.get("n")
+    yield from _typed(where, chosen, SELECTION | (more or {}), required=("split",))
+    if not isinstance(chosen, dict):
+        return
+    n, split = chosen.get("n"), chosen.get("split")
     if isinstance(n, int) and n < 1:
-        yield f"{where}.requests.n must be at least 1, not {n}."
-    data = arm.get("data") or config["data"]
+        yield f"{where}.n must be at least 1, not {n}."
+    data = data or config["data"]
     source = signature(data.get("class"))
     splits = source.attributes.get("splits", ()) if source else ()
-    split = requests.get("split")
     if split is not None and splits and split not in splits:
-        yield (
-            f"{where}.requests.split={split} is not known; {data.get('name')} has "
-            f"{', '.join(splits)}."
-        )
+        yield f"{where}.split={split} is not known; {data.get('name')} has {', '.join(splits)}."
 
 
 def _arm(where: str, arm: Config, config: Config, source: ClassSource | None) -> Iterator[str]:
@@ -126,22 +154,29 @@ def _arm(where: str, arm: Config, config: Config, source: ClassSource | None) ->
 
 
 def _metrics(protocol: Config) -> Iterator[str]:
-    """Names of metrics and extractors that lead nowhere."""
-    known, extractors = metric_names(), protocol.get("extractors") or {}
-    metrics = protocol.get("metrics") or []
-    blocks = metrics.items() if isinstance(metrics, dict) else enumerate(metrics)
-    for place, block in blocks:
+    """Metrics, extractors, arms and real sets that an entry names and that are not there."""
+    entries = protocol.get("metrics")
+    known = metrics()
+    for place, entry in enumerate(entries if isinstance(entries, list) else ()):
         where = f"protocol.metrics.{place}"
-        name = block.get("metric", place) if isinstance(block, dict) else block
-        extractor = block.get("extractor") if isinstance(block, dict) else None
-        if "." in str(name):
-            yield from _own_metric(where, str(name))
+        yield from _typed(where, entry, METRIC, required=("metric",))
+        if not isinstance(entry, dict):
+            continue
+        for key in ("arm", "real", "extractor"):
+            there = protocol.get(f"{key}s") or {}
+            if key in entry and entry[key] not in there:
+                close = nearest(str(entry[key]), there) or f"; there are {', '.join(there)}."
+                yield f"{where}.{key}={entry[key]} is not known{close}"
+        name = str(entry.get("metric"))
+        if "." in name:
+            yield from _own_metric(where, name)
         elif name not in known:
-            close = nearest(str(name), known) or f"; known are {', '.join(sorted(known))}."
-            yield f"{where}: metric {name} is not known{close}"
-        if extractor is not None and extractor not in extractors:
-            close = nearest(str(extractor), extractors) or f"; it has {', '.join(extractors)}."
-            yield f"{where}.extractor={extractor} is not known{close}"
+            close = nearest(name, known) or f"; known are {', '.join(sorted(known))}."
+            yield f"{where}.metric={name} is not known{close}"
+        else:
+            settings = {k: p.annotation or "Any" for k, p in known[name].settings.items()}
+            settings.pop("rng", None)
+            yield from _typed(f"{where}.settings", entry.get("settings") or {}, settings)
 
 
 def _own_metric(where: str, dotted: str) -> Iterator[str]:
@@ -149,8 +184,8 @@ def _own_metric(where: str, dotted: str) -> Iterator[str]:
     try:
         functions = open_module(module).functions
     except UserError as error:
-        yield f"{where}: metric {dotted}: {error}"
+        yield f"{where}.metric={dotted}: {error}"
         return
     if name not in functions:
         close = nearest(name, functions) or "."
-        yield f"{where}: metric {dotted}: {module} has no function {name}{close}"
+        yield f"{where}.metric={dotted}: {module} has no function {name}{close}"

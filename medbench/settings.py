@@ -5,7 +5,8 @@ from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from typing import Any, Literal
 
-from medbench.core.classes import Parameter, open_module
+from medbench.core.classes import Parameter
+from medbench.core.sources import open_module
 
 SCALES = ("tiny", "paper")
 
