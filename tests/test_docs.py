@@ -9,8 +9,20 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 FILE = re.compile(r"File `([\w./]+)`:\n\n```\w+\n(.*?)```", re.DOTALL)
 COMMANDS = re.compile(r"```bash\n(.*?)```", re.DOTALL)
-# The same commands in seconds: few steps of every stage, few samples.
-TOY: tuple[str, ...] = ()
+# What makes the same commands end within seconds: fewer steps, fewer samples.
+FEW_STEPS = ("stages.vae.steps=4", "stages.vae.batch_size=4", "backbones.colonoscopy_judge.steps=4")
+PROTOCOL = """
+modality: colonoscopy
+resolution: 64
+arms:
+  prompts: {keys: [text], requests: {split: test, n: 26, balance: template}}
+reals:
+  reference: {split: test, n: 26, balance: template}
+extractors:
+  judge: {stage: stage:colonoscopy_judge, size: 64}
+metrics:
+  - {metric: fid, arm: prompts, real: reference, extractor: judge}
+"""
 
 
 def write_files(page: str, folder: Path) -> None:
@@ -42,16 +54,18 @@ def type_in(folder: Path, command: str, *more: str) -> str:
 
 def test_a_method_of_ones_own(tmp_path: Path) -> None:
     write_files("add-a-method.md", tmp_path)
+    (tmp_path / "protocols").mkdir()
+    (tmp_path / "protocols/toy.yaml").write_text(PROTOCOL)
     plan, run = commands("add-a-method.md")
-    assert "tiny_vae.vae" in type_in(tmp_path, plan, *TOY)
-    assert "report.html" in type_in(tmp_path, run, *TOY)
+    assert "tiny_vae.vae" in type_in(tmp_path, plan)
+    assert "report.html" in type_in(tmp_path, run, *FEW_STEPS, "protocol=toy")
     assert list((tmp_path / "outputs/runs").glob("tiny_vae-*/result.json"))
 
 
 def test_a_dataset_of_ones_own(tmp_path: Path) -> None:
     write_files("add-a-dataset.md", tmp_path)
     write_files("add-a-method.md", tmp_path)
-    make, listing, plan = commands("add-a-dataset.md")
+    make, listing, run = commands("add-a-dataset.md")
     type_in(tmp_path, make)
-    assert "captioned" in type_in(tmp_path, listing)
-    assert "captioned" in type_in(tmp_path, plan)
+    assert "findings" in type_in(tmp_path, listing)
+    assert "report.html" in type_in(tmp_path, run, *FEW_STEPS)
