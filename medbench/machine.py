@@ -62,7 +62,7 @@ def choose_machine(settings: TrainerSettings) -> Machine:
         raise UserError("trainer.strategy=fsdp shards over GPUs and there is none; use trainer=ddp")
     cores = len(os.sched_getaffinity(0))
     on_cpu = accelerator == "cpu"
-    threads = settings.threads or max(1, min(cores // _local_world(world, settings), 8))
+    threads = settings.threads or (1 if on_cpu else max(1, min(cores // world, 8)))
     workers = settings.workers if settings.workers >= 0 else (1 if on_cpu else min(cores - 1, 8))
     return Machine(
         accelerator=accelerator,
@@ -95,6 +95,3 @@ def _place(settings: TrainerSettings) -> tuple[int, int, int]:
         return int(env["SLURM_NTASKS"]), int(env["SLURM_PROCID"]), int(env["SLURM_LOCALID"])
     return 1, 0, 0
 
-
-def _local_world(world: int, settings: TrainerSettings) -> int:
-    return max(1, world // max(1, settings.nodes))
