@@ -47,6 +47,9 @@ figure{margin:0}.two{display:grid;grid-template-columns:1fr 1fr;gap:4px}
 .shot.generated b{background:#2f7f86d9}
 .absent{display:grid;place-items:center;height:100%;color:#9fb0b8;font-size:12px}
 .pair figcaption{font-size:13px;margin-top:5px;overflow-wrap:anywhere}
+.pair figcaption span{display:-webkit-box;-webkit-box-orient:vertical;-webkit-line-clamp:4;
+ overflow:hidden}
+td>b{white-space:nowrap}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(330px,1fr));gap:14px}
 .chart{border:1px solid var(--line);border-radius:8px;padding:8px 10px}
 .chart figcaption{font-size:13px;font-weight:600}.chart svg{width:100%;height:auto;display:block}

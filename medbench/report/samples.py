@@ -75,7 +75,7 @@ def _pair(line: Mapping[str, Any], run_folder: Path) -> str:
     about = f"{line['arm']} {line['index']}, seed {line['seed']}"
     return (
         f'<figure class="pair"><div class="two">{pictures}</div>'
-        f'<figcaption title="{escape(prompt)}">{escape(cut)}'
+        f'<figcaption title="{escape(prompt)}"><span>{escape(cut)}</span>'
         f"<small>{escape(about)}</small></figcaption></figure>"
     )
 

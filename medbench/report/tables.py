@@ -106,9 +106,10 @@ def draw_adherence(values: Sequence[Value]) -> str:
     for value in shown:
         kind, words = verdict(value)
         n = digits(value.get("low"), value.get("high"), value.get("value") or 0.0)
+        judged, _, template = str(value["name"]).rpartition("/")
         rows.append(
             [
-                f"<b>{escape(str(value['name']))}</b>",
+                f"<b>{escape(template)}</b><small>{escape(judged)}</small>",
                 f"<b>{with_interval(value.get('value'), value.get('low'), value.get('high'))}</b>",
                 number(part(value.get("ceiling")), n),
                 number(part(value.get("chance")), n),
