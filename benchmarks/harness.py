@@ -97,11 +97,12 @@ def plan_jobs(
 
 
 def _job(
-    entry: dict[str, Any],
+    entry: dict[str, Any] | str,
     protocol: dict[str, Any],
     fakes: Mapping[str, Source],
     reals: Mapping[str, Source],
 ) -> Job:
+    entry = {"metric": entry} if isinstance(entry, str) else entry
     unknown = [key for key in entry if key not in ENTRY]
     if unknown:
         raise UserError(f"metrics: {unknown[0]} is not known{nearest(unknown[0], ENTRY)}.")
@@ -149,8 +150,9 @@ class _Comparable:
         judged = self.job.metric.needs != FEATURES
         asks = {"asks": self.job.asks} if self.job.asks else {}
         settings = canonical(self.job.settings | asks)
+        template = value["name"].removeprefix(self.job.name) if judged else ""
         parts = {
-            "metric": f"{self.job.metric.name} {self.job.metric.version} {settings}",
+            "metric": f"{value['metric']}{template} {self.job.metric.version} {settings}",
             "extractor": self.extractor.fingerprint,
             "preprocessing": f"resized by {RESIZE} where sizes differ",
             "resolution": resolution,

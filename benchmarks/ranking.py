@@ -72,10 +72,12 @@ def value_names(results: Iterable[Result]) -> list[str]:
 
 def comparable(result: Result, value: dict[str, Any]) -> dict[str, Any]:
     """Everything that two values must share to be ranked, by component."""
+    if result.get("published"):
+        return {"published": result["row"]}  # its protocol is known in words only
     parts = dict(value["fingerprint"]["parts"])
     data = result.get("data") or {}
     parts[TRAINING] = data.get("train") if isinstance(data, dict) else None
-    if parts.get("requests") is None and not result.get("published"):
+    if parts.get("requests") is None:
         parts["requests"] = f"{UNKNOWN} of {result['row']}"
     return parts
 

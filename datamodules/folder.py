@@ -53,6 +53,7 @@ class Folder(DataModule):
         self.validation, self.test = validation, test
         self.table = expand(table) if table else self._found_table()
         self._rows: list[Sample] | None = None
+        self._content: Any = None
 
     def check(self) -> list[str]:
         try:
@@ -71,9 +72,12 @@ class Folder(DataModule):
 
     def content(self, split: str) -> Any:
         """The images' content, and the table's or the manifest's: never the folder's name."""
-        paths = [self.root / row["meta"]["file"] for row in self.rows()]
-        tables = [path for path in (self.table, self.root / MANIFEST) if path and path.exists()]
-        return [hash_files(self.root, paths, content=True), [hash_file(path) for path in tables]]
+        if self._content is None:
+            paths = [self.root / row["meta"]["file"] for row in self.rows()]
+            tables = [path for path in (self.table, self.root / MANIFEST) if path and path.exists()]
+            images = hash_files(self.root, paths, content=True)
+            self._content = [images, [hash_file(path) for path in tables]]
+        return self._content
 
     def arms(self) -> list[str]:
         """Names of the arms of a sample set; none for a bare folder."""

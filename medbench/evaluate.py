@@ -179,7 +179,8 @@ def _possible(
     from benchmarks.requests import describe
 
     kept, left_out = [], []
-    for entry in protocol["metrics"]:
+    for item in protocol["metrics"]:
+        entry = {"metric": item} if isinstance(item, str) else item
         arm = entry.get("arm", next(iter(fakes)))
         judged = load_metric(entry["metric"]).needs != FEATURES
         if judged and "text" not in describe(fakes[arm].samples, 0):
