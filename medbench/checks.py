@@ -81,7 +81,10 @@ class _Checker:
 
     def _unknown_word(self, key: str, value: Any, known: Iterable[str]) -> str:
         """`lr=1` was meant for some block: name the keys that end so."""
-        ends = [k for k, _ in settable(self.config) if k.rpartition(".")[2] == key]
+        fit = [f"stages.{name}.{key}" for name in self.config["stages"]]
+        ends = [full for full, _, _ in settable(self.config) if full.rpartition(".")[2] == key]
+        ends = fit if key in schema(FitSettings) else ends
+        ends += [f"{g}.{key}" for g, kind in GROUPS.items() if key in schema(kind)]
         if ends:
             return f"{key}={value} is not known; did you mean {' or '.join(ends[:3])}?"
         close = nearest(key, known) or "."
@@ -131,6 +134,8 @@ class _Checker:
         if source is None:
             return
         known = schema_of_stage(source) | RESERVED
+        if not where.startswith("backbones."):
+            known.pop("seed")  # the run's seed reaches them
         yield from self._values(where, block, known)
         yield from self._missing(where, block, source)
         yield from self._budget(where, block)
@@ -276,29 +281,27 @@ def role_data(where: str, value: Any) -> Iterator[tuple[str, Config]]:
             yield from role_data(f"{where}.{key}", inner)
 
 
-def settable(config: Config) -> Iterator[tuple[str, Any]]:
-    """Every dotted key that the command line can set for this config, with its value."""
-    yield from ((key, config.get(key)) for key in schema(RunSettings))
-    schemas = {name: schema(kind) for name, kind in GROUPS.items()}
+Settable = Iterator[tuple[str, Parameter, Any]]
+
+
+def settable(config: Config) -> Settable:
+    """The dotted keys that the command line can set for this method and its data, with the value
+    of each; of the fit settings those that are set."""
     source = signature(config["data"].get("class"))
-    schemas["data"] = source.parameters if source else {}
+    yield from _rows("data", source.parameters if source else {}, config["data"])
     source = signature(pipeline_class(config))
-    schemas["sampling"] = source.sampling if source else {}
-    for where, known in schemas.items():
-        yield from _pairs(where, known, config[where])
+    yield from _rows("sampling", source.sampling if source else {}, config["sampling"])
     for group in ("stages", "backbones", "others"):
         for name, block in (config.get(group) or {}).items():
             source = signature(block.get("class")) if isinstance(block, dict) else None
             if source is not None:
-                known = source.parameters | schema(FitSettings) | RESERVED
-                yield from _pairs(f"{group}.{name}", known, block)
+                fit = {k: p for k, p in schema(FitSettings).items() if k in block}
+                yield from _rows(f"{group}.{name}", source.parameters | fit, block)
 
 
-def _pairs(where: str, known: dict[str, Parameter], values: Config) -> Iterator[tuple[str, Any]]:
+def _rows(where: str, known: dict[str, Parameter], values: Config) -> Settable:
     for name, parameter in known.items():
-        value = values.get(name, parameter.default)
-        if name != "data" or where == "data":
-            yield f"{where}.{name}", value
+        yield f"{where}.{name}", parameter, values.get(name, parameter.default)
 
 
 def _quoted(keys: Iterable[str]) -> str:

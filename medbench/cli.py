@@ -96,7 +96,7 @@ def list_text(group: str, library: Library, as_json: bool = False) -> str:
         return json.dumps(found, indent=1, ensure_ascii=False)
     lines = []
     for name, entries in found.items():
-        lines += [f"{name}:", *_table(entries.items())]
+        lines += [f"{name}:", *table(entries.items())]
         lines += [] if entries else ["  none yet"]
     return "\n".join(lines)
 
@@ -111,14 +111,14 @@ def help_text(words: Sequence[str], library: Library) -> str:
         "protocol asks for, measures it, and writes a report and a leaderboard row.",
         "",
         "groups (key=NAME; --list says more):",
-        *_table((word, ", ".join(known) or "none yet") for word, known in names.items()),
+        *table((word, ", ".join(known) or "none yet") for word, known in names.items()),
         "",
         "settings:",
-        *_table(_settings("", RunSettings)),
+        *table(_settings("", RunSettings)),
     ]
     for group, kind in GROUPS.items():
-        lines += [*_table(_settings(f"{group}.", kind))]
-    lines += ["", "options:", *_table(_OPTIONS.items()), "", EXAMPLES.rstrip()]
+        lines += [*table(_settings(f"{group}.", kind))]
+    lines += ["", "options:", *table(_OPTIONS.items()), "", EXAMPLES.rstrip()]
     if any(word.startswith("method=") for word in words):
         lines += ["", *method_help(words, library)]
     return "\n".join(lines)
@@ -128,15 +128,27 @@ def method_help(words: Sequence[str], library: Library) -> list[str]:
     """Every key that the command line can set for one method, with the value it would have."""
     from medbench.checks import settable
     from medbench.config import compose
+    from medbench.core.settings import FitSettings
 
     config = compose(words, library)
-    keys = list(settable(config))
-    lines = [f"keys of method={config['method']} at scale={config['scale']}:"]
-    lines += _table((key, _show(value)) for key, value in keys)
+    rows = [(key, _said(show(value), p.note)) for key, p, value in settable(config)]
+    fit = [
+        (name, _said(f"{_kind(p.annotation)} = {show(p.default)}", p.note))
+        for name, p in schema(FitSettings).items()
+    ]
+    lines = [f"keys of method={config['method']} at scale={config['scale']}, as they would be set:"]
+    lines += [*table(rows), "", "in the block of every stage and backbone, beside those above:"]
+    lines += table([*fit, *_RESERVED.items()])
     variants = library.read("methods", config["method"]).get("variants") or {}
-    return [*lines, *([f"variants: {', '.join(variants)}"] if variants else [])]
+    return [*lines, *(["", f"variants: {', '.join(variants)}"] if variants else [])]
 
 
+_RESERVED = {
+    "class": "dotted path of another class",
+    "data": "a dataset of its own: NAME, or {name, split, ...}",
+    "weights": "FILE of released weights, which are imported in place of a fit",
+    "seed": "of a backbone; the run's seed reaches the method's own stages",
+}
 _GROUP_WORDS = {
     "method": "methods",
     "data": "data",
@@ -157,11 +169,17 @@ def _settings(prefix: str, kind: type) -> list[tuple[str, str]]:
     return [
         (
             f"{prefix}{name}",
-            f"{_kind(p.annotation)}{', required' if p.required else f' = {_show(p.default)}'}"
-            + (f"; {p.note}" if p.note else ""),
+            _said(
+                f"{_kind(p.annotation)}{', required' if p.required else f' = {show(p.default)}'}",
+                p.note,
+            ),
         )
         for name, p in schema(kind).items()
     ]
+
+
+def _said(value: str, note: str) -> str:
+    return f"{value}  # {note}" if note else value
 
 
 def _kind(annotation: str | None) -> str:
@@ -170,11 +188,12 @@ def _kind(annotation: str | None) -> str:
     return describe(annotation or "Any")
 
 
-def _show(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str) if value is not None else "null"
+def show(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _table(rows: object) -> list[str]:
+def table(rows: object) -> list[str]:
     """Two columns, the first as wide as it needs to be within 44 characters."""
     pairs = [(str(a), str(b)) for a, b in rows]  # type: ignore[attr-defined]
     width = min(44, max((len(a) for a, _ in pairs), default=0))
@@ -208,7 +227,7 @@ def launch(main: Main) -> None:
 def usage() -> str:
     """What `medbench` alone prints."""
     lines = ["usage: medbench COMMAND [key=value ...] [options]", "", "commands:"]
-    return "\n".join([*lines, *_table(COMMANDS.items()), "", "medbench COMMAND --help says more."])
+    return "\n".join([*lines, *table(COMMANDS.items()), "", "medbench COMMAND --help says more."])
 
 
 def dispatch(argv: list[str]) -> int:

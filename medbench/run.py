@@ -1,5 +1,7 @@
 """`python -m medbench.run method=NAME`: fit, generate, measure, record."""
 
+import json
+
 from medbench.cli import answer, launch, parse
 from medbench.library import Library
 
@@ -16,7 +18,7 @@ def main(argv: list[str]) -> int:
 
     config = load(arguments.words, library)
     if arguments.print_config:
-        print(to_yaml(config), end="")
+        print(json.dumps(config, indent=1) if arguments.json else to_yaml(config).rstrip())
         return 0
     from medbench.execution import execute
 

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from medbench.core.errors import UserError
 
 Sample = dict[str, Any]
@@ -60,6 +58,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
 
 
 def _collate_key(key: str, values: list[Any]) -> Any:
+    import numpy as np
     import torch
 
     if key in ("controls", "masks"):
