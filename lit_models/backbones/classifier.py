@@ -9,10 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_models.networks.convnet import ConvNet
+from lit_models.networks.convnet import ConvNet, mean_and_max
 from lit_models.stage import Stage, open_stage
 from medbench.core.batch import Batch, Sample
 from medbench.core.errors import UserError
+
+PLACES = 16  # channels of the map that says where things are
 
 
 class Classifier(Stage):
@@ -34,7 +36,9 @@ class Classifier(Stage):
         self.label_names, self.image_size = list(label_names), image_size
         self.groups = group_columns(self.label_names)
         self.net = ConvNet(channels, widths)
-        self.head = nn.Linear(self.net.width, len(self.label_names))
+        self.places = nn.Conv2d(widths[-1], PLACES, 1)  # what pooling forgets: where things are
+        cells = (image_size >> len(widths)) ** 2
+        self.head = nn.Linear(self.net.width + PLACES * cells, len(self.label_names))
 
     # fitting -----------------------------------------------------------------
     def transform(self, sample: Sample, rng: np.random.Generator) -> Sample:
@@ -48,7 +52,7 @@ class Classifier(Stage):
         return sample | {"labels": sample["labels"][columns], "label_names": self.label_names}
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        scores = self.head(self.net(fitted(batch["image"], self.image_size)))
+        scores = self._scores(batch["image"])
         losses = {
             name: group_loss(scores[:, columns], batch["labels"][:, columns])
             for name, columns in self.groups.items()
@@ -70,26 +74,34 @@ class Classifier(Stage):
             shares[name] = right.float().sum() / max(1, len(right))
         return shares
 
+    def _scores(self, images: Tensor) -> Tensor:
+        return self._see(images)[1]
+
+    def _see(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.net(fitted(images, self.image_size))
+        pooled = mean_and_max(x)
+        return pooled, self.head(torch.cat([pooled, self.places(x).flatten(1)], dim=1))
+
     # use -----------------------------------------------------------------------
     @torch.no_grad()
-    def features(self, images: Tensor) -> Tensor:
-        """(n, d) pooled features of images in [-1, 1]."""
-        return self.net(fitted(images.to(self.device), self.image_size))
+    def look(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, d) pooled features of images in [-1, 1] and (n, K) probabilities, in one pass.
 
-    @torch.no_grad()
-    def scores(self, images: Tensor) -> Tensor:
-        """(n, K) probabilities; those of one group sum to one."""
-        return self.scores_of(self.features(images))
-
-    @torch.no_grad()
-    def scores_of(self, features: Tensor) -> Tensor:
-        """(n, K) probabilities from features, so that one pass gives both."""
-        values = self.head(features)
-        out = values.sigmoid()
+        Those of one group sum to one."""
+        features, values = self._see(images.to(self.device))
+        scores = values.sigmoid()
         for columns in self.groups.values():
             if len(columns) > 1:
-                out[:, columns] = values[:, columns].softmax(1)
-        return out
+                scores[:, columns] = values[:, columns].softmax(1)
+        return features, scores
+
+    def features(self, images: Tensor) -> Tensor:
+        """(n, d) pooled features of images in [-1, 1]."""
+        return self.look(images)[0]
+
+    def scores(self, images: Tensor) -> Tensor:
+        """(n, K) probabilities; those of one group sum to one."""
+        return self.look(images)[1]
 
 
 def group_columns(names: Sequence[str]) -> dict[str, list[int]]:

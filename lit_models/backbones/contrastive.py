@@ -67,7 +67,7 @@ class Clip(Stage):
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         texts = batch["text"]
-        image = F.normalize(self.image_head(self.image_tower(batch["image"])), dim=1)
+        image = F.normalize(self.image_head(self.image_tower.pooled(batch["image"])), dim=1)
         text = F.normalize(self._pooled(texts), dim=1)
         scores = self.log_scale.exp().clamp(max=100) * image @ text.T
         same = torch.tensor([[a == b for b in texts] for a in texts], device=scores.device)

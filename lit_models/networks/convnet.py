@@ -1,4 +1,4 @@
-"""A small convolutional network from images to one feature vector, for backbones at tiny scale."""
+"""A small convolutional network from images to features, for backbones at tiny scale."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -23,16 +23,21 @@ class Residual(nn.Module):
 
 
 class ConvNet(nn.Module):
-    """(B, channels, S, S) to (B, 2 x widths[-1]): mean and maximum over the last map.
-
-    The maximum finds small objects that the mean dilutes. S is a multiple of 2 ** len(widths)."""
+    """(B, channels, S, S) to (B, widths[-1], S', S'), halving the side once for each width."""
 
     def __init__(self, channels: int, widths: Sequence[int]) -> None:
         super().__init__()
         sizes = [channels, *widths]
         self.blocks = nn.Sequential(*(Residual(a, b) for a, b in pairwise(sizes)))
-        self.width = 2 * widths[-1]
+        self.width = 2 * widths[-1]  # of the pooled vector
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.blocks(x)
-        return torch.cat([x.mean(dim=(2, 3)), x.amax(dim=(2, 3))], dim=1)
+        return self.blocks(x)
+
+    def pooled(self, x: Tensor) -> Tensor:
+        """(B, width): mean and maximum of the map; the maximum finds what the mean dilutes."""
+        return mean_and_max(self.blocks(x))
+
+
+def mean_and_max(x: Tensor) -> Tensor:
+    return torch.cat([x.mean(dim=(2, 3)), x.amax(dim=(2, 3))], dim=1)
