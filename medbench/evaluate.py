@@ -57,7 +57,7 @@ def evaluate(settings: dict[str, str], quiet: bool = False) -> tuple[dict[str, A
     fakes, real = _sources(settings, protocol)
     from benchmarks.extractors import open_extractors
     from benchmarks.harness import measure, plan_jobs
-    from medbench.core.files import write_json
+    from medbench.core.files import check_writable, write_json
     from medbench.core.fingerprint import fingerprint
 
     reals = dict.fromkeys(protocol["reals"], real)
@@ -65,6 +65,7 @@ def evaluate(settings: dict[str, str], quiet: bool = False) -> tuple[dict[str, A
     plan_jobs(protocol, fakes, reals)
     seed = int(settings.get("seed", 0))
     out = Path(settings.get("out", "outputs/evaluations")).expanduser()
+    check_writable(out)
     extractors = open_extractors(protocol)
     values = measure(protocol, fakes, reals, extractors, out / "features", seed, quiet)
     result = {
