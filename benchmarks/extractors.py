@@ -54,8 +54,7 @@ class StageExtractor:
         import torch
 
         with torch.inference_mode():
-            features = self._network.features(torch.from_numpy(images).to(self.device))
-            scores = self._network.scores_of(features)
+            features, scores = self._network.look(torch.from_numpy(images))
         return features.float().cpu().numpy(), scores.float().cpu().numpy()
 
 

@@ -107,7 +107,7 @@ def _arm(name: str, arm: dict[str, Any], plan: Plan) -> dict[str, Any]:
 
 
 def _metrics(plan: Plan) -> list[str]:
-    return [str(item) for item in plan.config["protocol"]["metrics"]]
+    return [item.get("name", item["metric"]) for item in plan.config["protocol"]["metrics"]]
 
 
 def _disk(plan: Plan, counts: dict[str, tuple[int, int]], samples: int) -> int:

@@ -30,7 +30,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise disk_error(error, path) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary.exists():
+            temporary.unlink()
 
 
 def disk_error(error: OSError, path: Path) -> Exception:
@@ -41,7 +42,7 @@ def disk_error(error: OSError, path: Path) -> Exception:
             f"The disk is full: {path} could not be written ({free:.0f} MiB free). Make room, or "
             "choose another folder with out=DIR, and type the same command to continue."
         )
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
         return UserError(
             f"{path} cannot be written ({error.strerror}). Choose a folder of yours with out=DIR."
         )

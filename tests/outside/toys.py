@@ -54,6 +54,7 @@ class Base(Stage):
 
     version = 1
     needs = ("image",)
+    may_take = ("text",)
 
     def __init__(self, spread: float = 0.1, dropout: float = 0.1) -> None:
         super().__init__()
