@@ -25,9 +25,9 @@ def number(value: float | None, decimals: int = 3) -> str:
     return f"{value:.{decimals}f}"
 
 
-def short(value: float | None) -> str:
-    """A number of unknown size, in three digits or so."""
-    return MISSING if value is None else f"{value:.3g}"
+def count(n: int | None) -> str:
+    """A number of things, or a dash."""
+    return MISSING if n is None else f"{n:,}"
 
 
 def with_interval(value: float | None, low: float | None, high: float | None) -> str:

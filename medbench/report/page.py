@@ -56,6 +56,10 @@ td>b{white-space:nowrap}
 .chart text{font-size:11px;fill:#6a7a84}.grid{stroke:#e9eef1}.axis{stroke:#9fb0b8}
 .key{font-weight:400;color:var(--quiet);margin-left:12px}
 .key i{display:inline-block;width:14px;height:3px;vertical-align:middle;margin-right:5px}
+th[data-sort]{cursor:pointer}tfoot td{color:var(--quiet);border-top:1px solid var(--line)}
+main:has(.board){max-width:1500px}.board td:first-child{min-width:170px}
+.board th{vertical-align:bottom}
+.thumbs{display:flex;gap:3px}.thumbs img{width:44px;height:44px;object-fit:cover;border-radius:4px}
 details{margin-top:8px}summary{cursor:pointer;color:var(--accent);font-weight:600}
 .quiet{color:var(--quiet)}
 footer{color:var(--quiet);font-size:13px;margin-top:22px}

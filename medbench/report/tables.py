@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from medbench.report.numbers import ARROWS, MISSING, digits, number, part, with_interval
+from medbench.report.numbers import ARROWS, MISSING, count, digits, number, part, with_interval
 
 Value = Mapping[str, Any]
 
@@ -83,10 +83,6 @@ def _note(value: Value) -> str:
     if value.get("undefined"):
         notes.append(f"{value['undefined']} undefined")
     return escape("; ".join(notes))
-
-
-def count(n: int | None) -> str:
-    return MISSING if n is None else f"{n:,}"
 
 
 def _meanings(values: Sequence[Value]) -> str:

@@ -1,7 +1,11 @@
 """A finished run as the commands leave it, with numbers and pictures made up."""
 
+import atexit
 import json
 import math
+import shutil
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +13,7 @@ import numpy as np
 
 from medbench.core.files import mark_complete, write_json, write_text
 from medbench.core.sample_set import SampleSetWriter, write_image
+from medbench.tracking.store import Store
 
 PROMPTS = (
     "a colonoscopy image with one polyp",
@@ -30,6 +35,20 @@ def write_run(out: Path, samples: bool = True, fid: float = 31.2, **changes: Any
         _samples(folder)
     mark_complete(folder)
     return folder
+
+
+def write_database(out: Path) -> None:
+    """An empty MLflow database: making its tables takes seconds, copying it none."""
+    (out / "tracking").mkdir(parents=True)
+    shutil.copy(_empty_database(), out / "tracking" / "mlflow.db")
+
+
+@cache
+def _empty_database() -> Path:
+    path = Path(tempfile.mkdtemp()) / "mlflow.db"
+    Store(f"sqlite:///{path}")
+    atexit.register(shutil.rmtree, path.parent)
+    return path
 
 
 def example_result(fid: float) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Values arrive once, whatever dies in between, and no run waits for them."""
 
 import json
-import shutil
 import subprocess
 import sys
 import time
@@ -23,24 +22,16 @@ from medbench.tracking import (
 )
 from medbench.tracking.spool import History, Spool, clean_name, read_lines
 from medbench.tracking.store import Store
+from tests.medbench.example_run import write_database
 
 TAGS = {"medbench.run": "abc"}
 DEAD = "http://127.0.0.1:9"
 
 
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty MLflow database: making its tables takes seconds, copying it none."""
-    path = tmp_path_factory.mktemp("database") / "mlflow.db"
-    Store(f"sqlite:///{path}")
-    return path
-
-
 @pytest.fixture
-def run(out: Path, database: Path) -> Path:
+def run(out: Path) -> Path:
     """A run folder beside a local database."""
-    (out / "tracking").mkdir(parents=True)
-    shutil.copy(database, out / "tracking" / "mlflow.db")
+    write_database(out)
     return out / "runs" / "msdm-abc"
 
 
