@@ -8,6 +8,7 @@ from medbench.core.batch import Sample
 from medbench.core.errors import UserError
 from medbench.core.seeds import mix
 
+VERSION = 1  # raised when the same words would take other samples
 KNOWN = ("data", "split", "n", "balance", "unique")
 
 

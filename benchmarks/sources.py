@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.requests import select
+from benchmarks.requests import VERSION, select
 from datamodules.base import Split, Subset
 from datamodules.folder import ALL, Folder
 from medbench.core.fingerprint import fingerprint
@@ -30,5 +30,5 @@ def split_source(split: Split, spec: dict[str, Any], data: str) -> Source:
     """What a protocol's `spec` (split, n, balance, unique) takes of a split.
 
     `data` is the fingerprint of the split's data."""
-    rule = {name: spec.get(name) for name in ("n", "balance", "unique")}
+    rule = {"version": VERSION} | {name: spec.get(name) for name in ("n", "balance", "unique")}
     return Source(Subset(split, select(split, spec)), fingerprint([data, rule]))
