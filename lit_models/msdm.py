@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lit_models.backbones.text import open_text_encoder
+from lit_models.backbones.text import count_released_text, open_text_encoder
 from lit_models.networks import msdm_unet, msdm_vae
 from lit_models.networks.checkpoints import renamed
 from lit_models.networks.diffusion import (
@@ -200,6 +200,9 @@ class Diffusion(Stage):
                 f"text_width={self.text_width} does not fit text_encoder="
                 f"{self.text_encoder_name}, whose states are {self.text_encoder.width} wide."
             )
+
+    def outside_parts(self) -> dict[str, int | None]:
+        return count_released_text(self.text_encoder_name)
 
     # what the network sees -----------------------------------------------------
     def view(self, dataset: Dataset) -> View:

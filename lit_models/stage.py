@@ -158,6 +158,10 @@ class Stage(Drawing, L.LightningModule):
         """Released weights under this class's names; a class with another naming overrides it."""
         return read_tensors(path)
 
+    def outside_parts(self) -> dict[str, int | None]:
+        """Parameters of frozen parts that are no stages (None = unknown), for the plan."""
+        return {}
+
     # parts -------------------------------------------------------------------
     def freeze(self, name: str, module: nn.Module) -> None:
         """Hold a part in eval mode, without gradients, outside this stage's own weights."""

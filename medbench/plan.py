@@ -12,7 +12,7 @@ from datamodules.base import DataModule, Split
 from medbench.core.classes import load_class, read_class
 from medbench.core.errors import UserError
 from medbench.core.files import is_complete
-from medbench.core.fingerprint import fingerprint, hash_file
+from medbench.core.fingerprint import fingerprint, hash_file, hash_files
 from medbench.core.settings import FitSettings
 
 REFERENCE = "stage:"
@@ -79,7 +79,9 @@ class StagePlan:
             {
                 "class": self.dotted,
                 "version": self.version,
-                "arguments": swap(self.arguments, lambda ref: self.upstream[ref].fingerprint),
+                "arguments": by_content(
+                    swap(self.arguments, lambda ref: self.upstream[ref].fingerprint)
+                ),
                 "fit": None if self.weights else self.fit.weight_settings(),
                 "seed": None if self.weights else self.seed,
                 "data": None if self.weights else self.data.fingerprint(self.split),
@@ -117,6 +119,21 @@ def swap(value: Any, replace: Any) -> Any:
         return [swap(inner, replace) for inner in value]
     if isinstance(value, str) and value.startswith(REFERENCE):
         return replace(value)
+    return value
+
+
+def by_content(value: Any) -> Any:
+    """A nested value with every path to a file or a folder replaced by the hash of its content."""
+    if isinstance(value, dict):
+        return {name: by_content(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [by_content(inner) for inner in value]
+    if isinstance(value, str) and "/" in value:
+        path = Path(value).expanduser()
+        if path.is_file():
+            return hash_file(path)
+        if path.is_dir():
+            return hash_files(path, (p for p in path.rglob("*") if p.is_file()), content=True)
     return value
 
 

@@ -25,8 +25,9 @@ def show_plan(run: Any, as_json: bool) -> int:
             f"{stage['action']:<9} {stage['fingerprint']}"
         )
         print(f"    {stage['class']}, {stage['budget']}, data {stage['data']}")
-        for part, count in stage["frozen"].items():
-            print(f"    frozen: {part} ({count:,})")
+        for part, number in stage["frozen"].items():
+            size = "unknown until its files are there" if number is None else f"{number:,}"
+            print(f"    frozen: {part} ({size})")
     print(f"\nthe method in all: {view['parameters_in_all']:,} parameters")
     for arm in view["arms"]:
         print(f"arm {arm['name']}: {arm['samples']} samples from {arm['keys']}, {arm['sampling']}")
@@ -38,27 +39,32 @@ def show_plan(run: Any, as_json: bool) -> int:
 def describe_plan(run: Any) -> dict[str, Any]:
     """The plan as plain values."""
     plan: Plan = run.plan
-    counts = {stage.name: count(stage) for stage in plan.stages}
-    stages = [_stage(stage, counts) for stage in plan.stages]
+    outside: dict[str, dict[str, int | None]] = {}
+    counts = {stage.name: count(stage, outside) for stage in plan.stages}
+    stages = [_stage(stage, counts, outside[stage.name]) for stage in plan.stages]
     arms = [_arm(name, arm, plan) for name, arm in plan.config["protocol"]["arms"].items()]
     needed = _needed(plan)
     return {
         "run": run.fingerprint,
         "finished": run.is_finished,
         "stages": stages,
-        "parameters_in_all": sum(counts[name][0] for name in needed),
+        "parameters_in_all": sum(counts[name][0] for name in needed)
+        + sum(n or 0 for name in needed for n in outside[name].values()),
         "arms": arms,
         "metrics": _metrics(plan),
         "disk_mib": _disk(plan, counts, sum(arm["samples"] for arm in arms)),
     }
 
 
-def count(stage: StagePlan) -> tuple[int, int]:
-    """Own parameters and trainable ones, of a network without memory."""
+def count(stage: StagePlan, outside: dict[str, dict[str, int | None]]) -> tuple[int, int]:
+    """Own parameters and trainable ones, of a network without memory; notes its outside parts."""
     import torch
 
     with torch.device("meta"):
         network = load_class(stage.dotted)(**stage.resolved())
+    beside = {str(part.folder) for part in stage.upstream.values()}
+    found = network.outside_parts()
+    outside[stage.name] = {name: n for name, n in found.items() if name not in beside}
     parameters = list(network.parameters())
     return (
         sum(p.numel() for p in parameters),
@@ -66,7 +72,9 @@ def count(stage: StagePlan) -> tuple[int, int]:
     )
 
 
-def _stage(stage: StagePlan, counts: dict[str, tuple[int, int]]) -> dict[str, Any]:
+def _stage(
+    stage: StagePlan, counts: dict[str, tuple[int, int]], outside: dict[str, int | None]
+) -> dict[str, Any]:
     fit = stage.fit
     budget = f"{fit.steps} steps" if fit.steps is not None else f"{fit.epochs} epochs"
     budget = f"weights {stage.weights}" if stage.weights else f"{budget} of {fit.batch_size}"
@@ -75,7 +83,7 @@ def _stage(stage: StagePlan, counts: dict[str, tuple[int, int]]) -> dict[str, An
         "class": stage.dotted,
         "parameters": counts[stage.name][0],
         "trainable": 0 if stage.weights else counts[stage.name][1],
-        "frozen": {part.name: counts[part.name][0] for part in stage.upstream.values()},
+        "frozen": {part.name: counts[part.name][0] for part in stage.upstream.values()} | outside,
         "fingerprint": stage.fingerprint,
         "action": stage.action,
         "budget": budget,

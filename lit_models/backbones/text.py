@@ -156,3 +156,29 @@ def open_text_encoder(name: str) -> Any:
             "model.safetensors and the tokenizer's files), and no copy of it is on this machine. "
             "Put one there, or use stage:clip_gi, which is fitted here."
         ) from error
+
+
+RELEASED = {  # sizes of text towers that a plan counts without their files
+    "openai/clip-vit-large-patch14": {
+        "hidden_size": 768,
+        "intermediate_size": 3072,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+    }
+}
+
+
+def count_released_text(name: str) -> dict[str, int | None]:
+    """Parameters of a text encoder that is no stage; None where neither folder nor name tells."""
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    if (Path(name) / CONFIG).is_file() or name.startswith("stage:"):
+        return {}
+    if (Path(name) / "config.json").is_file():
+        config = CLIPTextConfig.from_pretrained(name)
+    elif name in RELEASED:
+        config = CLIPTextConfig(**RELEASED[name])
+    else:
+        return {name: None}
+    with torch.device("meta"):
+        return {name: sum(p.numel() for p in CLIPTextModel(config).parameters())}
