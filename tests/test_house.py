@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "medbench.core": (),
     "datamodules": ("medbench.core",),
     "lit_models": ("medbench.core",),
+    "benchmarks.speed": ("medbench", "datamodules", "lit_models", "benchmarks"),  # scripts
     "benchmarks": ("medbench.core", "datamodules", "lit_models.backbones"),
     "medbench": ("datamodules", "lit_models", "benchmarks"),
     "sweeps": ("medbench", "datamodules", "lit_models", "benchmarks"),
