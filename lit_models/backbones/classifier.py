@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_models.networks.convnet import ConvNet, mean_and_max
+from lit_models.networks.convnet import ConvNet, fitted, mean_and_max
 from lit_models.stage import Stage, open_stage
 from medbench.core.batch import Batch, Sample
 from medbench.core.errors import UserError
@@ -121,13 +121,6 @@ def group_loss(scores: Tensor, labels: Tensor) -> Tensor:
     if scores.shape[1] > 1:
         return F.cross_entropy(scores, labels)
     return F.binary_cross_entropy_with_logits(scores, labels)
-
-
-def fitted(images: Tensor, size: int) -> Tensor:
-    """Images of the network's side, by area."""
-    if images.shape[-1] == size == images.shape[-2]:
-        return images
-    return F.interpolate(images, (size, size), mode="bilinear", antialias=True)
 
 
 def open_classifier(folder: str | Path, device: str = "cpu") -> Any:

@@ -1,21 +1,24 @@
 """CLIP: an image tower and a text tower that agree on which text belongs to which image.
 
-Radford et al. 2021. We differ in: pooling the text over all its tokens instead of the last one, so
-that every token's state is trained, and equal texts of a batch counting as each other's partners.
+Radford et al. 2021, with the text supervision of DeCLIP (Li et al. 2022): a text and its paraphrase
+agree as well, since many images fit one short prompt and say little about its words. We differ in:
+pooling the text over all its tokens instead of the last one, so that every token's state is
+trained, and equal texts of a batch counting as each other's partners.
 """
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_models.backbones.text import TextTower, WordTokenizer
-from lit_models.networks.convnet import ConvNet
+from lit_models.networks.convnet import ConvNet, fitted
 from lit_models.stage import Dataset, Stage
-from medbench.core.batch import Batch
+from medbench.core.batch import Batch, Sample
 from medbench.core.errors import UserError
 
 VOCABULARY = "vocabulary.json"
@@ -24,7 +27,8 @@ VOCABULARY = "vocabulary.json"
 class Clip(Stage):
     """Both towers; methods use the text tower's states.
 
-    vocabulary: rows of the token table, at least the training texts' distinct words and three."""
+    vocabulary: rows of the token table, at least the training texts' distinct words and three.
+    image_size: side at which the image tower looks."""
 
     version = 1
     needs = ("image", "text", "texts")
@@ -36,11 +40,13 @@ class Clip(Stage):
         heads: int = 4,
         vocabulary: int = 1024,
         max_tokens: int = 77,
-        image_widths: Sequence[int] = (16, 32, 64, 64),
+        image_size: int = 32,
+        image_widths: Sequence[int] = (16, 32, 64),
         shared: int = 64,
     ) -> None:
         super().__init__()
         self.width, self.vocabulary, self.max_tokens = width, vocabulary, max_tokens
+        self.image_size = image_size
         self.text_tower = TextTower(vocabulary, width, layers, heads, max_tokens)
         self.image_tower = ConvNet(3, image_widths)
         self.text_head = nn.Linear(width, shared, bias=False)
@@ -59,22 +65,27 @@ class Clip(Stage):
                 )
         return super().view(dataset)
 
-    def transform(self, sample: dict[str, Any], rng: Any) -> dict[str, Any]:
-        """One of the image's wordings: its text or a paraphrase of it."""
-        choices = [sample["text"], *sample["texts"].get("paraphrases", ())]
-        kept = {k: v for k, v in sample.items() if k != "texts"}
-        return kept | {"text": choices[int(rng.integers(len(choices)))]}
+    def transform(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """The text beside one of its paraphrases, or beside itself where there are none."""
+        others = sample["texts"].get("paraphrases") or [sample["text"]]
+        kept = {key: value for key, value in sample.items() if key != "texts"}
+        return kept | {"wording": str(others[int(rng.integers(len(others)))])}
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         texts = batch["text"]
-        image = F.normalize(self.image_head(self.image_tower.pooled(batch["image"])), dim=1)
-        text = F.normalize(self._pooled(texts), dim=1)
-        scores = self.log_scale.exp().clamp(max=100) * image @ text.T
-        same = torch.tensor([[a == b for b in texts] for a in texts], device=scores.device)
+        seen = self.image_tower.pooled(fitted(batch["image"], self.image_size))
+        text, wording = self._pooled(texts), self._pooled(batch["wording"])
+        same = torch.tensor([[a == b for b in texts] for a in texts], device=text.device)
+        images = self._agreement(self.image_head(seen), (text + wording) / 2, same)
+        texts_alone = self._agreement(text, wording, same)
+        return {"loss": images + texts_alone, "image_text": images, "text_text": texts_alone}
+
+    def _agreement(self, a: Tensor, b: Tensor, same: Tensor) -> Tensor:
+        """Symmetric InfoNCE of two sets of vectors whose partners are `same`."""
+        scale = self.log_scale.exp().clamp(max=100)
+        scores = scale * F.normalize(a, dim=1) @ F.normalize(b, dim=1).T
         target = same / same.sum(1, keepdim=True)
-        loss = (F.cross_entropy(scores, target) + F.cross_entropy(scores.T, target)) / 2
-        hits = same.gather(1, scores.argmax(1, keepdim=True)).float().mean()
-        return {"loss": loss, "matched": hits}
+        return (F.cross_entropy(scores, target) + F.cross_entropy(scores.T, target)) / 2
 
     def _pooled(self, texts: Sequence[str]) -> Tensor:
         states, mask = self._states(texts, self.max_tokens)

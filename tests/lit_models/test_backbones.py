@@ -64,7 +64,7 @@ def test_clip_learns_pairs_and_reloads_equal(tmp_path):
     torch.manual_seed(0)
     clip = Clip(image_widths=[8, 16])
     batch = batch_of(clip, 12)
-    assert set(batch) == {"image", "text", "sample_id"}
+    assert set(batch) == {"image", "text", "wording", "sample_id"}
     first = steps(clip, batch, 1)
     assert steps(clip, batch, 40) < 0.7 * first
     folder = finish(clip.eval(), tmp_path / "clip", image_widths=[8, 16])
