@@ -50,7 +50,7 @@ figure{margin:0}.two{display:grid;grid-template-columns:1fr 1fr;gap:4px}
 .pair figcaption span{display:-webkit-box;-webkit-box-orient:vertical;-webkit-line-clamp:4;
  overflow:hidden}
 td>b{white-space:nowrap}
-.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(330px,1fr));gap:14px}
+.charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(330px,1fr));gap:14px}
 .chart{border:1px solid var(--line);border-radius:8px;padding:8px 10px}
 .chart figcaption{font-size:13px;font-weight:600}.chart svg{width:100%;height:auto;display:block}
 .chart text{font-size:11px;fill:#6a7a84}.grid{stroke:#e9eef1}.axis{stroke:#9fb0b8}

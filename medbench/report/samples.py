@@ -72,10 +72,10 @@ def _pair(line: Mapping[str, Any], run_folder: Path) -> str:
     pictures = picture("generated", run_folder / "samples" / line["file"])
     if real.is_file():
         pictures += picture("real", real)
-    about = f"{line['arm']} {line['index']}, seed {line['seed']}"
+    about = f"{line['arm']} {line['index']}"
     return (
         f'<figure class="pair"><div class="two">{pictures}</div>'
-        f'<figcaption title="{escape(prompt)}"><span>{escape(cut)}</span>'
+        f'<figcaption title="{escape(prompt)} (seed {line["seed"]})"><span>{escape(cut)}</span>'
         f"<small>{escape(about)}</small></figcaption></figure>"
     )
 

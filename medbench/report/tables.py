@@ -70,7 +70,11 @@ def _value_row(value: Value) -> list[str]:
 def _floor(value: Value, n: int) -> str:
     """Real against real; the number of images beside it, since it moves with that."""
     m, generated = (part(value.get("floor"), name) for name in ("m", "generated"))
-    about = f"generated {number(generated, n)} at {int(m)} images" if m and generated else ""
+    about = (
+        f"generated {number(generated, n)} at {int(m)} images"
+        if m and generated is not None
+        else ""
+    )
     return f"{number(part(value.get('floor')), n)}<small>{about}</small>"
 
 

@@ -30,7 +30,7 @@ PATIENCE = {
 
 # A process forked during an import would inherit the import lock of a thread that it does not
 # have, and hang at its own import of the same module: forks wait until the opening is over.
-_opening = threading.Lock()
+_opening = threading.RLock()
 os.register_at_fork(
     before=_opening.acquire, after_in_parent=_opening.release, after_in_child=_opening.release
 )
