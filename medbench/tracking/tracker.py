@@ -8,7 +8,7 @@ from typing import Any
 
 from medbench.core.files import locked, write_json
 from medbench.tracking.places import check_uri, default_uri, place_of
-from medbench.tracking.sender import Sender, has_unsent, say, say_kept
+from medbench.tracking.sender import Sender, deliver, has_unsent, say, say_kept
 from medbench.tracking.spool import (
     SENDING,
     SPOOL,
@@ -41,7 +41,8 @@ class Tracker:
             raise ValueError(f"a tracked run is found again by its tag {RUN_TAG}")
         attempt = str(tags.get(ATTEMPT_TAG, "1"))
         self._uri, self._folder = uri, spool
-        self._place = place_of(uri, spool.absolute().parent.parent.parent)
+        self._out = spool.absolute().parent.parent.parent  # OUT/runs/RUN/spool
+        self._place = place_of(uri, self._out)
         self._spool = Spool(spool)
         write_json(spool / TARGET, {"place": self._place})
         self._history = History(self._spool.path, attempt)
@@ -123,6 +124,8 @@ class Tracker:
                     sender = Sender(self._folder, Store(self._uri), self._place)
                 sender.send_new()
                 pause, told = self.interval_s, False
+                if last:
+                    deliver(self._out, self._uri)  # what earlier runs could not
             except Busy:
                 time.sleep(0.2)
                 continue

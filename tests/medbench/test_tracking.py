@@ -141,6 +141,15 @@ def test_a_dead_server_costs_a_run_nothing(
     assert deliver(out) == 0  # still dead
 
 
+def test_a_run_that_reaches_the_store_delivers_for_earlier_ones(run: Path, out: Path) -> None:
+    earlier = start(run.with_name("msdm-earlier"), uri=DEAD)
+    earlier.metrics({"loss": 1.0}, 0)
+    earlier.close("FINISHED", wait_s=20)
+    (run.with_name("msdm-earlier") / "spool" / "target.json").write_text('{"place": "local"}')
+    start(run, attempt=2).close("FINISHED", wait_s=60)
+    assert len(tracked(out)) == 2
+
+
 class Mortal(Store):
     """A database that dies while it answers, like a server between two calls."""
 
