@@ -23,7 +23,7 @@ from datamodules.phantom.streams import Address
 Array = np.ndarray
 VERSION = 1
 DOMAIN = "colonoscopy"
-REFERENCE = 96  # pixels of the grid on which cells are counted, whatever the size of a frame
+REFERENCE = 72  # pixels of the grid on which cells are counted, whatever the size of a frame
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,8 @@ def _cells_of(scene: Scene) -> dict[str, set[str]]:
     groups = {"polyp": "abnormality", "disease": "abnormality"}
     canvas = Canvas(REFERENCE, REFERENCE, coloured=False)
     field = rasterise(scene, canvas)
-    visible = _by_cell(field)
+    third = REFERENCE // 3
+    visible = field.reshape(3, third, 3, third).sum(axis=(1, 3))
     for (kind, _), mask in canvas.objects.items():
         group = groups.get(kind, kind)
         if group in found:
@@ -117,20 +118,14 @@ def _cells_of(scene: Scene) -> dict[str, set[str]]:
 def cells_of_mask(mask: Array, visible: Array) -> set[str]:
     """A cell counts when it holds 5 % of the object or the object covers 10 % of what is visible
     of it; the cell of the centroid always counts."""
-    counts = _by_cell(mask)
-    total = counts.sum()
-    if not total:
-        return set()
     rows, columns = np.nonzero(mask)
-    third = mask.shape[0] / 3
-    centre = (int(rows.mean() // third), int(columns.mean() // third))
-    named = (counts >= 0.05 * total) | (counts >= 0.1 * np.maximum(visible, 1))
-    return {cell for cell, place in CELL_PLACES.items() if named[place] or place == centre}
-
-
-def _by_cell(mask: Array) -> Array:
+    if not len(rows):
+        return set()
     third = mask.shape[0] // 3
-    return mask.reshape(3, third, 3, third).sum(axis=(1, 3))
+    counts = np.bincount(rows // third * 3 + columns // third, minlength=9).reshape(3, 3)
+    centre = (int(rows.mean() // third), int(columns.mean() // third))
+    named = (counts >= 0.05 * len(rows)) | (counts >= 0.1 * np.maximum(visible, 1))
+    return {cell for cell, place in CELL_PLACES.items() if named[place] or place == centre}
 
 
 def truth_of(scene: Scene, facts: Facts) -> dict[str, str | float]:

@@ -35,26 +35,27 @@ def draw_polyp(scene: Scene, canvas: Canvas, polyp: Polyp, index: int) -> None:
     """Dome (is), head on a stalk (ip), or flat plateau with a rim (iia)."""
     key, radius = ("polyp", index), np.float32(polyp.mm * MM / 2)
     flat = polyp.type == "iia"
-    window = canvas.window(polyp.x, polyp.y, 1.4 * float(radius))
+    window = canvas.window(polyp.x, polyp.y, 1.4 * float(radius) + 1.2 * scene.min_feature)
     if polyp.type == "ip":
         _draw_stalk(scene, canvas, polyp, key)
     dx, dy = canvas.around(window, polyp.x, polyp.y)
     ax, ay = np.float32(polyp.axis[0]), np.float32(polyp.axis[1])
     u = (dx * ax + dy * ay) / radius
-    v = (dy * ax - dx * ay) / (radius * np.float32(0.62 if flat else 1))
+    v = (dy * ax - dx * ay) / (radius * np.float32(0.55 if flat else 1))
     reach = np.sqrt(u * u + v * v)
     if canvas.coloured:  # the shadow on the wall
-        canvas.shade(window, 1 - np.float32(0.42) * clamp((1.32 - reach) * 3))
+        halo = np.float32(max(0.32, 1.1 * scene.min_feature / float(radius)))
+        canvas.shade(window, 1 - np.float32(0.5) * clamp((1 + halo - reach) / halo * 1.5))
 
     def colour() -> Array:
         if flat:
-            light = np.where(reach > 0.8, np.float32(1.08), np.float32(0.95))
+            light = np.where(reach > 0.78, np.float32(1.12), np.float32(0.9))
         else:
             tilt = (dx + dy) / radius
             light = 0.78 + 0.3 * np.sqrt(np.maximum(0, 1 - reach * reach)) - 0.12 * tilt
         return _patches(scene, canvas, window, polyp, u, v) * light.astype(np.float32)
 
-    inside = (1 - reach) * radius * np.float32(0.62 if flat else 1)
+    inside = (1 - reach) * radius * np.float32(0.55 if flat else 1)
     canvas.stamp(key, window, inside, colour)
 
 

@@ -28,7 +28,7 @@ GLYPHS = (  # 0-9 and A-Z, five digits each: a row of three dots as an octal dig
 
 
 def rasterise(scene: Scene, canvas: Canvas) -> Array:
-    """Draw all of a scene; returns where the mucosa is seen, (size, size) bool."""
+    """Draw a scene; returns the field of view, (H, W) bool. Artefacts come only with colours."""
     if canvas.coloured:
         paint_wall(scene, canvas)
     if scene.landmark:
@@ -51,8 +51,9 @@ def rasterise(scene: Scene, canvas: Canvas) -> Array:
     if canvas.coloured:
         add_grain(scene, canvas)
     field = draw_border(scene, canvas)
-    draw_panel(scene, canvas)
-    draw_box(scene, canvas)
+    if canvas.coloured:
+        draw_panel(scene, canvas)
+        draw_box(scene, canvas)
     return field
 
 
@@ -73,8 +74,8 @@ def paint_wall(scene: Scene, canvas: Canvas) -> None:
         saw = along - np.floor(along)
         folds = 1 - depth * fade * saw * saw
     else:
-        waves = (4 * lobes * lobes - 3) * lobes  # cos 9t
-        folds = 1 - depth * np.float32(0.6) * fade * (0.5 - 0.5 * waves)
+        waves = 2 * lobes * lobes - 1  # cos 6t
+        folds = 1 - depth * np.float32(1.5) * fade * (np.float32(0.5) - np.float32(0.5) * waves)
     light = np.float32(0.1) + np.float32(1.3) * radius / (radius + np.float32(0.42))
     light = np.minimum(light, 1.04) - np.float32(0.1) * square
     row, column = scene.shifts[0], scene.shifts[1]
@@ -141,10 +142,9 @@ def draw_panel(scene: Scene, canvas: Canvas) -> None:
     window = draw_rectangle(
         canvas, ("text", 0), left - 0.02, top - 0.03, wide, high + 0.02, (8, 8, 8)
     )
-    if not canvas.coloured:
-        return
     dots = glyph_table()[list(glyphs[: rows * columns])].reshape(rows, columns, 7, 4)
-    bitmap = np.pad(dots.swapaxes(1, 2).reshape(7 * rows, 4 * columns), 1)
+    bitmap = np.zeros((7 * rows + 2, 4 * columns + 2), bool)
+    bitmap[1:-1, 1:-1] = dots.swapaxes(1, 2).reshape(7 * rows, 4 * columns)
     dx, dy = canvas.around(window, left, top)
     i = np.floor(dy[:, 0] / np.float32(dot)).astype(np.int64)
     j = np.floor(dx[0] / np.float32(dot)).astype(np.int64)

@@ -57,6 +57,8 @@ INSTRUMENT_SHARES = {
     ("injection needle",): 2.0,
     ("biopsy forceps", "metal clip"): 1.0,
 }
+# Balanced frames: half show one kind of thing, half anything beside anything.
+FOCUS = {"polyp": 0.18, "disease": 0.12, "landmark": 0.1, "instrument": 0.1, "mixed": 0.5}
 FIFTHS = (  # directions a fifth of a turn apart, each far from the one before
     (1.0, 0.0),
     (-0.809017, 0.587785),
@@ -173,21 +175,28 @@ def draw_scene(
 
 
 def _draw_block(address: Address, own: Stream, balanced: bool) -> str:
-    """Exactly a quarter each: every four subjects in a row are a permutation of the blocks."""
+    """Exactly a quarter each: every four subjects in a row are a permutation of the blocks.
+
+    Balanced frames have a focus instead."""
     if balanced:
-        return own.choose(BLOCKS)
+        return own.weighted(FOCUS)
     group = Address(
         address.version, address.seed, address.domain, address.split, address.subject // 4
     )
     return group.stream(255).shuffled(BLOCKS)[address.subject % 4]
 
 
+def _shown(focus: str, kind: str, chance: bool) -> bool:
+    """Whether a balanced frame with this focus shows a kind of thing."""
+    return focus == kind or (focus == "mixed" and chance)
+
+
 def _draw_view(s: Stream, block: str, balanced: bool, fixed: Mapping[str, Any]) -> dict[str, Any]:
     """The wall, the light, the border. In balanced frames the palette tells nothing of a block."""
     one, other, share = s.choose(BLOCKS), s.choose(BLOCKS), s.unit()
-    base: tuple[float, ...] = PALETTES[fixed.get("palette", block)]
+    base: tuple[float, ...] = PALETTES[fixed.get("palette", one if balanced else block)]
     if balanced and "palette" not in fixed:
-        base = _blend(PALETTES[one], PALETTES[other], share)
+        base = _blend(base, PALETTES[other], share)
     tone = s.uniform(0.88, 1.08)
     palette = tuple(round(value * tone * s.uniform(0.96, 1.04), 6) for value in base)
     usual = "gastroscopy" if block == "oesophagitis" else "colonoscopy"
@@ -221,7 +230,8 @@ def _draw_findings(
     has = s.chance({"polyp": 1.0, "instrument": 0.23, "oesophagitis": 0.012}.get(block, 0.002))
     count = usual if has else 0
     if balanced:
-        count = s.weighted({0: 0.33, 1: 0.34, 2: 0.18, 3: 0.1, 4: 0.05})
+        count = s.weighted({1: 0.48, 2: 0.28, 3: 0.14, 4: 0.1})
+        count = count if _shown(block, "polyp", s.chance(0.5)) else 0
     count = int(fixed.get("polyps", count))
     colours = _draw_colours(s, block if block in COLOUR_SHARES else "polyp", balanced)
     sizes = _draw_two(s, dict.fromkeys(SIZES, 1.0) if balanced else SIZE_SHARES)
@@ -296,9 +306,9 @@ def _draw_disease(
             "oesophagitis": 0.3,
         }
         usual = s.weighted(shares)
-    whole = s.chance(0.2 if balanced else 0.7)
+    whole = s.chance(0.4 if balanced else 0.7)
     x, y = _draw_place(s)
-    radius = s.uniform(0.35, 0.7)
+    radius = s.uniform(0.45, 0.8)
     count, (ax, ay) = s.integer(3, 5), s.direction()
     streaks = []
     for cosine, sine in FIFTHS:
@@ -324,7 +334,9 @@ def _draw_landmark(
         "oesophagitis": {"z-line": 0.909, "pylorus": 0.006, None: 0.085},
     }.get(block, {None: 1.0})
     if balanced:
-        usual = {None: 0.3, "z-line": 0.25, "cecum": 0.2, "ileum": 0.12, "pylorus": 0.13}
+        usual = {"z-line": 0.35, "cecum": 0.25, "ileum": 0.2, "pylorus": 0.2}
+        if not _shown(block, "landmark", s.chance(0.5)):
+            usual = {None: 1.0}
     drawn = s.weighted(usual)
     x, y = _draw_place(s)
     radius, waves = s.unit(), (s.uniform(0.08, 0.2), s.uniform(0.05, 0.12))
@@ -333,7 +345,7 @@ def _draw_landmark(
     if name is None:
         return None
     low, high = dict(
-        zip(LANDMARKS, ((0.32, 0.55), (0.17, 0.24), (0.3, 0.5), (0.12, 0.18)), strict=True)
+        zip(LANDMARKS, ((0.32, 0.55), (0.22, 0.3), (0.3, 0.5), (0.15, 0.21)), strict=True)
     )[name]
     return Landmark(name, x, y, round(low + (high - low) * radius, 6), axis, waves, tint)
 
@@ -345,7 +357,7 @@ def _draw_instruments(
     has = s.chance({"instrument": 1.0, "polyp": 0.086}.get(block, 0.0))
     if balanced:
         kinds = tuple(dict.fromkeys(s.choose(INSTRUMENTS) for _ in range(s.integer(1, 2))))
-        has = s.chance(0.6)
+        has = _shown(block, "instrument", s.chance(0.5))
     names = tuple(fixed.get("instruments", kinds if has else ()))
     turn = s.direction()
     found = []

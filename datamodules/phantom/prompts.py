@@ -5,6 +5,7 @@ article, joined names, a blank in one size, a misspelt cell), `clean` repairs th
 
 import re
 from collections.abc import Sequence
+from functools import cache
 
 from datamodules.phantom.colonoscopy_words import (
     CELLS,
@@ -162,6 +163,7 @@ _COMPILED = {name: re.compile(rf"Generate {body}\.") for name, body in PATTERNS.
 _TOKENS = re.compile("|".join(re.escape(name) for name in NAMES.values()))
 
 
+@cache
 def read(prompt: str) -> tuple[str, Value]:
     """(template name, value) of a prompt of either style. Raises ValueError for anything else."""
     for name, pattern in _COMPILED.items():

@@ -1,0 +1,42 @@
+"""Samples per second of the phantoms on one core: python -m benchmarks.speed.phantom"""
+
+import argparse
+import time
+from collections.abc import Callable
+
+from datamodules.phantom import colonoscopy
+
+Draw = Callable[[int, int], object]  # running number, size
+
+
+def draw_colonoscopy(index: int, size: int) -> object:
+    """A frame with its masks, facts and parameters."""
+    return colonoscopy.draw(0, "train", index, size=size)
+
+
+CASES: dict[str, tuple[Draw, tuple[int, ...]]] = {"colonoscopy": (draw_colonoscopy, (64, 256))}
+
+
+def samples_per_second(draw: Draw, size: int, seconds: float) -> float:
+    """Over as many draws as fit into the time, after one that fills the tables."""
+    draw(0, size)
+    count, start = 0, time.perf_counter()
+    while (spent := time.perf_counter() - start) < seconds:
+        count += 1
+        draw(count, size)
+    return count / spent
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=3.0, help="time for each line")
+    seconds = parser.parse_args().seconds
+    print(f"{'phantom':<14}{'size':>6}{'samples/s':>12}{'ms':>9}")
+    for name, (draw, sizes) in CASES.items():
+        for size in sizes:
+            rate = samples_per_second(draw, size, seconds)
+            print(f"{name:<14}{size:>6}{rate:>12.0f}{1000 / rate:>9.2f}")
+
+
+if __name__ == "__main__":
+    main()
