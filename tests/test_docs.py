@@ -6,11 +6,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 FILE = re.compile(r"File `([\w./]+)`:\n\n```\w+\n(.*?)```", re.DOTALL)
 COMMANDS = re.compile(r"```bash\n(.*?)```", re.DOTALL)
 # What makes the same commands end within seconds: fewer steps, fewer samples.
-FEW_STEPS = ("stages.vae.steps=4", "stages.vae.batch_size=4", "backbones.colonoscopy_judge.steps=4")
+TOY = ("tracking.enabled=false", "trainer=cpu", "trainer.workers=0")
+TOY += tuple(
+    f"{stage}.{setting}=4"
+    for stage in ("stages.vae", "backbones.colonoscopy_judge")
+    for setting in ("steps", "batch_size", "val_samples")
+)
 PROTOCOL = """
 modality: colonoscopy
 resolution: 64
@@ -52,20 +59,24 @@ def type_in(folder: Path, command: str, *more: str) -> str:
     return ended.stdout + ended.stderr
 
 
-def test_a_method_of_ones_own(tmp_path: Path) -> None:
-    write_files("add-a-method.md", tmp_path)
-    (tmp_path / "protocols").mkdir()
-    (tmp_path / "protocols/toy.yaml").write_text(PROTOCOL)
-    plan, run = commands("add-a-method.md")
-    assert "tiny_vae.vae" in type_in(tmp_path, plan)
-    assert "report.html" in type_in(tmp_path, run, *FEW_STEPS, "protocol=toy")
-    assert list((tmp_path / "outputs/runs").glob("tiny_vae-*/result.json"))
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both examples in one folder, since the second uses the method of the first."""
+    folder = tmp_path_factory.mktemp("mine")
+    for page in ("add-a-method.md", "add-a-dataset.md"):
+        write_files(page, folder)
+    (folder / "protocols/toy.yaml").write_text(PROTOCOL)
+    return folder
 
 
-def test_a_dataset_of_ones_own(tmp_path: Path) -> None:
-    write_files("add-a-dataset.md", tmp_path)
-    write_files("add-a-method.md", tmp_path)
+def test_a_method_of_ones_own(folder: Path) -> None:
+    (run,) = commands("add-a-method.md")
+    assert "report.html" in type_in(folder, run, *TOY, "protocol=toy")
+    assert list(folder.glob("outputs/runs/tiny_vae-*/result.json"))
+
+
+def test_a_dataset_of_ones_own(folder: Path) -> None:
     make, listing, run = commands("add-a-dataset.md")
-    type_in(tmp_path, make)
-    assert "findings" in type_in(tmp_path, listing)
-    assert "report.html" in type_in(tmp_path, run, *FEW_STEPS)
+    type_in(folder, make)
+    assert "findings" in type_in(folder, listing)
+    assert "report.html" in type_in(folder, run, *TOY)
