@@ -13,10 +13,10 @@ import lightning as L
 import numpy as np
 import torch
 from omegaconf import OmegaConf
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from lit_models.tensors import check_names, read_tensors
 from medbench.core.batch import Batch, Sample
 from medbench.core.classes import load_class
 from medbench.core.errors import UserError
@@ -113,6 +113,7 @@ class Stage(Drawing, L.LightningModule):
     needs: ClassVar[tuple[str, ...]] = ()
     blocks: ClassVar[tuple[type[nn.Module], ...]] = ()  # units of checkpointing and of sharding
 
+    fitted_steps: Tensor  # a buffer, so that a checkpoint holds it
     draws: Draws  # the streams of the samples in the batch at hand; loss() takes its noise there
 
     def __init__(self) -> None:
@@ -163,7 +164,7 @@ class Stage(Drawing, L.LightningModule):
         return {}
 
     # parts -------------------------------------------------------------------
-    def freeze(self, name: str, module: nn.Module) -> None:
+    def keep_frozen(self, name: str, module: nn.Module) -> None:
         """Hold a part in eval mode, without gradients, outside this stage's own weights."""
         setattr(self, name, module.requires_grad_(False).eval())
         self.frozen.add(name)
@@ -297,7 +298,7 @@ class Stage(Drawing, L.LightningModule):
         optimizer.zero_grad(set_to_none=True)
 
     def _clip(self, player: Player) -> None:
-        sharded = getattr(self.trainer.strategy, "model", None)
+        sharded: Any = getattr(self.trainer.strategy, "model", None)
         if len(self.team) == 1 and hasattr(sharded, "clip_grad_norm_"):  # FSDP sums over shards
             sharded.clip_grad_norm_(self.fit_settings.clip)
         else:
@@ -345,37 +346,6 @@ class Stage(Drawing, L.LightningModule):
 
     def _own_names(self) -> set[str]:
         return {name for name in self.state_dict() if self.is_own(name)}
-
-
-def check_names(given: set[str], wanted: set[str], what: str) -> None:
-    """Stop unless the tensors' names are exactly the wanted ones."""
-    missing, extra = sorted(wanted - given), sorted(given - wanted)
-    if missing or extra:
-        raise UserError(
-            f"{what} does not fit the network: {len(missing)} tensors are missing (such as "
-            f"{missing[:2]}), {len(extra)} are unknown (such as {extra[:2]})."
-        )
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Tensors of a .safetensors file or of a checkpoint that `weights_only=True` accepts."""
-    if not path.exists():
-        raise UserError(f"There are no weights at {path}.")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, OSError, EOFError) as error:
-        raise UserError(f"{path} is damaged: {error}") from error
-    except Exception as error:  # torch raises its own UnpicklingError and RuntimeError here
-        raise UserError(
-            f"{path} is refused: it holds more than tensors, or is damaged "
-            f"({str(error).splitlines()[0][:200]}). Only tensors are loaded, since a pickle can "
-            "run code; convert it to .safetensors where it was made."
-        ) from error
-    for key in ("state_dict", "model_state_dict"):
-        content = content.get(key, content)
-    return {name: value for name, value in content.items() if isinstance(value, Tensor)}
 
 
 def write_stage(stage: Stage, folder: Path, config: dict[str, Any]) -> None:

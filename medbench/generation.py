@@ -43,7 +43,10 @@ def generate(plan: Plan, machine: Machine, folder: Path, provenance: dict[str, A
     drawing = open_pipeline(plan, machine.device)
     bits = plan.data(None).module.bits
     writer = SampleSetWriter(folder, provenance, bits, part=machine.rank)
-    arms = {name: _Arm(name, arm, plan, drawing) for name, arm in plan.config["protocol"]["arms"].items()}
+    arms = {
+        name: _Arm(name, arm, plan, drawing)
+        for name, arm in plan.config["protocol"]["arms"].items()
+    }
     for arm in arms.values():
         _draw_arm(arm, drawing, writer, machine, plan.config["generation"]["batch_size"])
     processes.wait()
@@ -75,7 +78,8 @@ class _Arm:
         if missing or unknown:
             raise UserError(
                 f"Arm {self.name} gives {', '.join(self.keys)}; {plan.config['method']} takes "
-                f"{', '.join(drawing.takes)} and may take {', '.join(drawing.may_take) or 'nothing'}."
+                f"{', '.join(drawing.takes)} and may take "
+                f"{', '.join(drawing.may_take) or 'nothing'}."
             )
 
     def __len__(self) -> int:
@@ -100,7 +104,7 @@ class _Arm:
         }
 
     def keep_real(self, folder: Path) -> None:
-        """The real images of the first requests of every kind, to be shown beside the drawn ones."""
+        """The real images of the first requests, to be shown beside the drawn ones."""
         from medbench.core.sample_set import write_image
 
         for index in range(min(SHOWN, len(self))):

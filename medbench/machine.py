@@ -30,7 +30,7 @@ class Machine:
         return replace(self, threads=threads)
 
     def say(self) -> str:
-        """One line for people: what was chosen, and that a CPU was not asked for where it wasn't."""
+        """One line for people: what was chosen, and that `auto` found no GPU."""
         import torch
 
         name = torch.cuda.get_device_name() if self.accelerator == "cuda" else "CPU"
@@ -94,4 +94,3 @@ def _place(settings: TrainerSettings) -> tuple[int, int, int]:
     if "SLURM_NTASKS" in env and "SLURM_PROCID" in env and settings.devices > 1:
         return int(env["SLURM_NTASKS"]), int(env["SLURM_PROCID"]), int(env["SLURM_LOCALID"])
     return 1, 0, 0
-

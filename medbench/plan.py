@@ -165,7 +165,7 @@ class Plan:
         return list(self._found.values())
 
     def _pipeline(self) -> Any:
-        """The reference of the stage that draws, or the block of a class that draws from several."""
+        """The reference of the stage that draws, or the block of a class over several."""
         pipeline = self.config["pipeline"]
         if isinstance(pipeline, str):
             return pipeline if pipeline.startswith(REFERENCE) else self.own(pipeline)
@@ -201,19 +201,19 @@ class Plan:
             return name, config["stages"][stage]
         return name, config["others"][name]
 
-    def _make(
-        self, name: str, block: dict[str, Any], upstream: dict[str, StagePlan]
-    ) -> StagePlan:
+    def _make(self, name: str, block: dict[str, Any], upstream: dict[str, StagePlan]) -> StagePlan:
         is_backbone = "." not in name
         fit_names = {f.name for f in fields(FitSettings)}
-        fit = {k: tuple(v) if isinstance(v, list) else v for k, v in block.items()}
+        fit: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in block.items() if k in fit_names
+        }
         data = block.get("data") or {}
         return StagePlan(
             name=name,
             dotted=block["class"],
             version=read_class(block["class"]).attributes.get("version", 1),
             arguments=_arguments(block),
-            fit=FitSettings(**{k: v for k, v in fit.items() if k in fit_names}),
+            fit=FitSettings(**fit),
             seed=block.get("seed") or 0 if is_backbone else self.config["seed"],
             data=self.data(data),
             split=data.get("split", "train"),

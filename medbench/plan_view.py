@@ -1,7 +1,6 @@
 """`--dry-run`: the plan of a run, from networks built on the meta device."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 from benchmarks.requests import select
@@ -128,5 +127,3 @@ def _disk(plan: Plan, counts: dict[str, tuple[int, int]], samples: int) -> int:
     weights = sum(4 * counts[s.name][0] for s in plan.stages if s.action != "reuse")
     size = int(plan.config["protocol"].get("resolution", 256))
     return (total + weights + samples * 3 * size * size) // MIB + 1
-
-

@@ -53,7 +53,7 @@ def git_commit() -> str | None:
 
 
 def quiet_libraries() -> None:
-    """Lightning's banners, its own deprecation and its remarks on what we mean to do; every other warning shows."""
+    """Silence Lightning's banners and its remarks on what we mean to do; other warnings show."""
     for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)

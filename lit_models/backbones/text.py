@@ -158,7 +158,8 @@ def open_text_encoder(name: str) -> Any:
         ) from error
 
 
-RELEASED = {  # sizes of text towers that a plan counts without their files
+# sizes of text towers that a plan counts without their files
+RELEASED: dict[str, dict[str, Any]] = {
     "openai/clip-vit-large-patch14": {
         "hidden_size": 768,
         "intermediate_size": 3072,

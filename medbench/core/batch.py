@@ -52,7 +52,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
         raise ValueError("an empty batch")
     keys = samples[0].keys()
     if any(sample.keys() != keys for sample in samples):
-        odd = set().union(*samples) - set.intersection(*(set(sample) for sample in samples))
+        odd = set().union(*samples) - set(keys).intersection(*samples)
         raise UserError(f"Samples of one batch differ in their keys: {sorted(odd)}.")
     return {key: _collate_key(key, [sample[key] for sample in samples]) for key in keys}
 

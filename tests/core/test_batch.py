@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from medbench.core.batch import collate, to_device
 from medbench.core.errors import UserError
 

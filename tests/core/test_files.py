@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from medbench.core.errors import UserError
 from medbench.core.files import atomic_path, locked, read_json, write_json, write_text
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from medbench.core.fingerprint import fingerprint, hash_files
 
 

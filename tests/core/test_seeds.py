@@ -1,6 +1,7 @@
 """Draws depend on what is drawn, not on the batch around it."""
 
 import torch
+
 from medbench.core.seeds import Draws, mix, rng
 
 
@@ -18,9 +19,7 @@ def test_seeds_are_the_same_on_every_machine() -> None:
 def test_a_row_is_the_same_in_any_batch() -> None:
     alone, among = Draws([5]), Draws([1, 5, 9])
     for name, arguments in [("normal", (2, 3)), ("uniform", ()), ("integers", (1000, 4))]:
-        assert torch.equal(
-            getattr(alone, name)(*arguments)[0], getattr(among, name)(*arguments)[1]
-        )
+        assert torch.equal(getattr(alone, name)(*arguments)[0], getattr(among, name)(*arguments)[1])
 
 
 def test_draws_have_the_moments_that_they_claim() -> None:

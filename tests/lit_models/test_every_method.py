@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
+
 from lit_models.stage import open_stage
 from medbench.config import load
 from medbench.core.batch import collate
@@ -20,7 +22,6 @@ from medbench.machine import Machine, choose_machine
 from medbench.plan import Plan
 from medbench.plan_view import count
 from medbench.settings import TrainerSettings
-from safetensors.torch import load_file
 
 OUTSIDE = Path(__file__).parents[1] / "outside"
 LIBRARY = Library([OUTSIDE])

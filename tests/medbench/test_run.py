@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from medbench.cli import finish
 from medbench.core.files import locked
 from medbench.core.sample_set import decode_image, read_manifest

@@ -85,7 +85,7 @@ class Policy(Stage):
         self.shift = nn.Parameter(torch.zeros(1, SIDE, SIDE))
 
     def load_parts(self) -> None:
-        self.freeze("anchor", open_stage(self.anchor_folder))
+        self.keep_frozen("anchor", open_stage(self.anchor_folder))
 
     def optimise(self, batch: Batch, step: int) -> dict[str, Tensor]:
         self.reseed(self.seeds, "rollout", step)
@@ -106,7 +106,9 @@ class Policy(Stage):
         return {}
 
     def generate(self, batch: Batch, seeds: Sequence[int], *, scale: float = 1.0) -> Batch:
-        return {"image": (self.anchor.generate({}, seeds)["image"] + scale * self.shift).clamp(-1, 1)}
+        return {
+            "image": (self.anchor.generate({}, seeds)["image"] + scale * self.shift).clamp(-1, 1)
+        }
 
 
 class Refiner(Stage):
@@ -122,7 +124,7 @@ class Refiner(Stage):
         self.residual = nn.Parameter(torch.zeros(1, SIDE, SIDE))
 
     def load_parts(self) -> None:
-        self.freeze("before", open_stage(self.before_folder))
+        self.keep_frozen("before", open_stage(self.before_folder))
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         start = self.before.generate({}, [0] * len(batch["image"]))["image"]
