@@ -29,7 +29,8 @@ from lit_models.networks.diffusion import (
 from lit_models.networks.msdm_unet import MsdmUNet, ResBlock, TextBlock
 from lit_models.networks.msdm_vae import MsdmVae, posterior_kl, posterior_sample
 from lit_models.networks.perceptual import VggDistance, ssim
-from lit_models.stage import Dataset, Stage, View, open_stage, read_tensors
+from lit_models.stage import Dataset, Stage, View, open_stage
+from lit_models.tensors import read_tensors
 from lit_models.views import jittered, paraphrased, square, stretched
 from medbench.core.batch import Batch, Sample, collate
 from medbench.core.errors import UserError
@@ -73,7 +74,7 @@ class Autoencoder(Stage):
             )
         distance = VggDistance()
         distance.load(read_tensors(Path(self.vgg_weights)))
-        self.freeze("distance", distance)
+        self.keep_frozen("distance", distance)
 
     # training ------------------------------------------------------------
     def transform(self, sample: Sample, rng: np.random.Generator) -> Sample:
@@ -193,8 +194,8 @@ class Diffusion(Stage):
         self.has_seen_data = False
 
     def load_parts(self) -> None:
-        self.freeze("autoencoder", open_stage(self.autoencoder_folder).vae)
-        self.freeze("text_encoder", open_text_encoder(self.text_encoder_name))
+        self.keep_frozen("autoencoder", open_stage(self.autoencoder_folder).vae)
+        self.keep_frozen("text_encoder", open_text_encoder(self.text_encoder_name))
         if self.text_encoder.width != self.text_width:
             raise UserError(
                 f"text_width={self.text_width} does not fit text_encoder="

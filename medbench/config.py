@@ -34,6 +34,8 @@ from medbench.words import copy, merge, parse_word, put
 
 FILE_KEYS = {*NAMED, *GROUPS, "stages", "backbones", "others", "pipeline", "sampling"}
 FILE_KEYS |= {"scales", "variants"}
+BLOCKS = ("stages", "backbones", "others")
+SECTIONS = (*NAMED, *BLOCKS, "sampling", "generation", "tracking")
 
 
 def load(words: Sequence[str], library: Library) -> Config:
@@ -91,7 +93,7 @@ class _Composer:
         self.scale = "tiny"
 
     def run(self, words: Sequence[str]) -> Config:
-        typed = self._typed(words)
+        typed = self._shaped(self._typed(words), "")
         method = typed.get("method")
         if not method:
             known = ", ".join(self.library.names("methods"))
@@ -111,7 +113,7 @@ class _Composer:
         config = {"method": method} | config
         config["data"] = self._data(own.get("data", {}), top.get("data", {}))
         config["stages"] = {
-            name: self._block(block, config["data"])
+            name: self._block(block, config["data"], f"stages.{name}")
             for name, block in whole.get("stages", {}).items()
             if block is not None
         }
@@ -149,7 +151,7 @@ class _Composer:
                 close = nearest(str(key), FILE_KEYS) or "."
                 self.mistakes.append(f"{key} in the file of method {method} is not known{close}")
         variants = content.pop("variants", None) or {}
-        own = self._at_scale(content)
+        own = self._shaped(self._at_scale(content), f" (in the file of method {method})")
         if variant is None:
             return own, {}
         if variant not in variants:
@@ -157,7 +159,23 @@ class _Composer:
             close = nearest(str(variant), variants) or f"; {method} has {known}."
             self.mistakes.append(f"variant={variant} is not known{close}")
             return own, {}
-        return own, self._at_scale(variants[variant] or {})
+        changes = self._at_scale(variants[variant] or {})
+        return own, self._shaped(changes, f" (in variant {variant} of {method})")
+
+    def _shaped(self, layer: Config, where: str) -> Config:
+        """A layer without what should hold keys and values and does not, which is said."""
+        shaped = {key: value for key, value in layer.items() if key not in SECTIONS}
+        for key in [key for key in SECTIONS if layer.get(key) is not None]:
+            inner = layer[key]
+            if isinstance(inner, dict) and key in BLOCKS:
+                wrong = {n: v for n, v in inner.items() if not isinstance(v, dict | None)}
+                self.mistakes += [_no_mapping(f"{key}.{n}", v, where) for n, v in wrong.items()]
+                inner = {n: v for n, v in inner.items() if n not in wrong}
+            if isinstance(inner, dict):
+                shaped[key] = inner
+            else:
+                self.mistakes.append(_no_mapping(key, inner, where))
+        return shaped
 
     def _at_scale(self, content: Config) -> Config:
         """A file's content with its block of this scale laid over it."""
@@ -166,14 +184,14 @@ class _Composer:
         layer = scales.get(self.scale) or {}
         return merge(_normal(content), _normal(layer))
 
-    def _group(self, key: str, name: object) -> Config:
-        """The file that `data=`, `protocol=` or `trainer=` names."""
+    def _group(self, key: str, name: object, where: str = "") -> Config:
+        """The file that `data=`, `protocol=` or `trainer=` names, at the top or in a block."""
         group = NAMED[key]
         if name is None:
             self.mistakes.append(f"{key}=NAME is missing. {how_to_list(group)}")
             return {}
         if not self.library.has(group, name):
-            self.mistakes.append(self.library.unknown(group, name))
+            self.mistakes.append(where + self.library.unknown(group, name))
             return {}
         return self._at_scale(self.library.read(group, str(name)))
 
@@ -191,21 +209,26 @@ class _Composer:
         source = signature(block.get("class"))
         return filled(block, source.parameters) if source else block
 
-    def _role_data(self, data: Any, run: Config) -> Config:
+    def _role_data(self, data: Any, run: Config, where: str) -> Config:
         """The dataset of one role: another one by name, or the run's with changes."""
+        if not isinstance(data, str | dict):
+            self.mistakes.append(
+                f"{where}.data must be a dataset's name or {{name, ...}}: {data!r}."
+            )
+            return run
         data = {"name": data} if isinstance(data, str) else dict(data)
         if data.get("name") is None:
             return self._filled_data(merge(run, data))
         name = data["name"]
-        return self._filled_data({"name": name} | merge(self._group("data", name), data))
+        return self._filled_data(
+            {"name": name} | merge(self._group("data", name, f"{where}."), data)
+        )
 
-    def _block(self, block: Config, run_data: Config) -> Config:
+    def _block(self, block: Config, run_data: Config, where: str) -> Config:
         """A stage's block with its constructor's defaults and its dataset written out."""
-        if not isinstance(block, dict):
-            return block
         block = dict(block)
-        if block.get("data"):
-            block["data"] = self._role_data(block["data"], run_data)
+        if block.get("data") is not None:
+            block["data"] = self._role_data(block["data"], run_data, where)
         source = signature(block.get("class"))
         return filled(block, schema_of_stage(source)) if source else block
 
@@ -220,20 +243,13 @@ class _Composer:
         base = self._group("protocol", name)
         if name != own.get("name"):
             own = {key: value for key, value in own.items() if key in base}
-        return self._roles({"name": name} | merge(merge(base, own), top), run_data)
-
-    def _roles(self, value: Any, run_data: Config) -> Any:
-        """A protocol with the dataset of every arm and real set written out."""
-        if isinstance(value, list):
-            return [self._roles(item, run_data) for item in value]
-        if not isinstance(value, dict):
-            return value
-        return {
-            key: self._role_data(inner, run_data)
-            if key == "data" and isinstance(inner, str | dict)
-            else self._roles(inner, run_data)
-            for key, inner in value.items()
-        }
+        protocol = {"name": name} | merge(merge(base, own), top)
+        for key in ("arms", "reals"):
+            for part, block in protocol[key].items() if isinstance(protocol.get(key), dict) else ():
+                if isinstance(block, dict) and block.get("data") is not None:
+                    where = f"protocol.{key}.{part}"
+                    block["data"] = self._role_data(block["data"], run_data, where)
+        return protocol
 
     def _trainer(self, own: Config, top: Config) -> Config:
         name = top.get("name", own.get("name", "auto"))
@@ -261,7 +277,8 @@ class _Composer:
             changes = (whole.get("others" if owner else "backbones") or {}).get(name) or {}
             base = self._other(name) if owner else self._backbone(name, config)
             if base is not None:
-                group[name] = self._block(merge(base, changes), config["data"])
+                where = f"{'others' if owner else 'backbones'}.{name}"
+                group[name] = self._block(merge(base, changes), config["data"], where)
                 todo += references(group[name])
         for key, found in (("backbones", backbones), ("others", others)):
             for name in set(typed.get(key) or {}) - set(found):
@@ -308,6 +325,10 @@ class _Composer:
                 close += "" if "?" in close else f"the stages are {', '.join(stages)}."
                 self.mistakes.append(f"stages.{name} is not known{close}")
                 del mine[name]
+
+
+def _no_mapping(key: str, value: Any, where: str) -> str:
+    return f"{key} must hold keys and values, not {value!r}{where}; write {key}.KEY=VALUE."
 
 
 def _normal(layer: Config) -> Config:

@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from lit_models.stage import BESIDE, Stage, check_names, write_stage
+from lit_models.stage import BESIDE, Stage, write_stage
+from lit_models.tensors import check_names
 from medbench import processes
 from medbench.core.classes import load_class
 from medbench.core.errors import UserError
@@ -21,9 +22,10 @@ from medbench.core.files import (
     read_json,
     write_json,
 )
+from medbench.loading import Job
 from medbench.machine import Machine
 from medbench.plan import Plan, StagePlan, swap
-from medbench.training import Job, run_fit
+from medbench.training import run_fit
 
 Log = Callable[[dict[str, float], int], None]
 

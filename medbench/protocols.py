@@ -113,9 +113,14 @@ def _selection(
         yield f"{where}.split={split} is not known; {data.get('name')} has {', '.join(splits)}."
 
 
+def _texts(value: Any) -> list[str]:
+    """The strings of a list; a value of another type is reported by its type."""
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
 def _arm(where: str, arm: Config, config: Config, source: ClassSource | None) -> Iterator[str]:
     """What an arm gives, against what its data yields and what the method takes."""
-    keys = [key for key in arm.get("keys") or () if isinstance(key, str)]
+    keys = _texts(arm.get("keys"))
     for key in keys:
         if key.split(".")[0] not in KEYS:
             yield f"{where}.keys: {key} is no batch key{nearest(key, KEYS) or '.'}"
@@ -139,11 +144,12 @@ def _arm(where: str, arm: Config, config: Config, source: ClassSource | None) ->
             f"{where} gives {', '.join(keys) or 'nothing'}; {config['method']} takes "
             f"{', '.join(takes) or 'nothing'}{may}. Choose another protocol, or set {where}.keys."
         )
-    for key in arm.get("makes") or ():
+    for key in _texts(arm.get("makes")):
         makes = source.attributes.get("makes", ())
         if key not in makes:
             yield f"{where}.makes: {config['method']} makes {', '.join(makes)}, not {key}."
-    for key, value in (arm.get("sampling") or {}).items():
+    sampling = arm.get("sampling")
+    for key, value in sampling.items() if isinstance(sampling, dict) else ():
         if key not in source.sampling:
             close = nearest(str(key), source.sampling) or "."
             yield f"{where}.sampling.{key} is not known{close}"
@@ -163,8 +169,8 @@ def _metrics(protocol: Config) -> Iterator[str]:
         if not isinstance(entry, dict):
             continue
         for key in ("arm", "real", "extractor"):
-            there = protocol.get(f"{key}s") or {}
-            if key in entry and entry[key] not in there:
+            there = [name.rpartition(".")[2] for name, _ in _entries(protocol, f"{key}s")]
+            if isinstance(entry.get(key), str) and entry[key] not in there:
                 close = nearest(str(entry[key]), there) or f"; there are {', '.join(there)}."
                 yield f"{where}.{key}={entry[key]} is not known{close}"
         name = str(entry.get("metric"))
@@ -176,7 +182,10 @@ def _metrics(protocol: Config) -> Iterator[str]:
         else:
             settings = {k: p.annotation or "Any" for k, p in known[name].settings.items()}
             settings.pop("rng", None)
-            yield from _typed(f"{where}.settings", entry.get("settings") or {}, settings)
+            given = entry.get("settings")
+            yield from _typed(
+                f"{where}.settings", given if isinstance(given, dict) else {}, settings
+            )
 
 
 def _own_metric(where: str, dotted: str) -> Iterator[str]:

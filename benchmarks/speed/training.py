@@ -21,11 +21,12 @@ from medbench.core.batch import Batch, collate
 from medbench.core.seeds import Draws, rng
 from medbench.fitting import build, fit_stage
 from medbench.library import Library
+from medbench.loading import Job, Needed
 from medbench.machine import Machine, choose_machine
 from medbench.plan import Plan, StagePlan
 from medbench.provenance import quiet_libraries
 from medbench.settings import TrainerSettings
-from medbench.training import Job, Needed, run_fit
+from medbench.training import run_fit
 
 WORDS = ["method=msdm", "data.n_train=100", "stages.diffusion.latent_copies=1"]
 UNFITTED = ["stages.autoencoder.steps=0", "backbones.clip_gi.steps=0"]

@@ -7,16 +7,20 @@ from pathlib import Path
 
 import pytest
 import torch
+import toy_data
 import toys
+
 from lit_models.stage import Stage, open_stage, write_stage
 from medbench.core.errors import Interrupted, UserError
 from medbench.core.files import mark_complete
 from medbench.core.settings import FitSettings
+from medbench.keeper import CHECKPOINT, read_log
+from medbench.loading import Job
 from medbench.machine import choose_machine
 from medbench.settings import TrainerSettings
-from medbench.training import CHECKPOINT, Job, read_log, run_fit
+from medbench.training import run_fit
 
-DATA = toys.Dots()
+DATA = toy_data.Dots()
 
 
 def fit(
