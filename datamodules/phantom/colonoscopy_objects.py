@@ -123,7 +123,7 @@ def draw_area(scene: Scene, canvas: Canvas, disease: Disease) -> None:
         fine = lattice_noise(rows * 5 + scene.shifts[3], columns * 5 + scene.shifts[0])
         light = np.minimum(0.7 + 0.3 * below[0] / np.float32(scene.palette[0]), 1.02)
         cover = 0.9 * clamp((fine - np.float32(0.47)) * 9)
-        return below * ink((1.0, 0.78, 0.76)) * (1 - cover) + cover * islands * light
+        return below * ink((0.94, 0.84, 0.8)) * (1 - cover) + cover * islands * light
 
     canvas.stamp(("disease", 0), window, inside, colour)
 
@@ -157,7 +157,7 @@ def draw_z_line(scene: Scene, canvas: Canvas, mark: Landmark) -> None:
         inner = canvas.coverage(depth)
         canvas.pixels *= 1 + inner * (ink((0.98, 0.66, 0.56)) - 1)
     band = np.float32(max(0.55 * scene.min_feature, 0.03)) - np.abs(depth)
-    canvas.stamp(("landmark", 0), window, band, ink((250, 226, 214)))
+    canvas.stamp(("landmark", 0), window, band, ink((122, 48, 42)))
 
 
 def draw_cecum(scene: Scene, canvas: Canvas, mark: Landmark) -> None:
@@ -176,7 +176,7 @@ def draw_cecum(scene: Scene, canvas: Canvas, mark: Landmark) -> None:
         )
         tone = tuple(min(255, 1.25 * value) for value in scene.palette)
         canvas.stamp(key, window, inside, ink(tone, 1.05 - 0.3 * across))
-    for grow, colour in ((1.0, (236, 190, 160)), (0.62, (34, 14, 14))):
+    for grow, colour in ((1.0, (214, 150, 112)), (0.62, (34, 14, 14))):
         window = canvas.window(mark.x, mark.y, mark.radius + narrow)
         dx, dy = canvas.around(window, mark.x, mark.y)
         along = (dx * np.float32(ax) + dy * np.float32(ay)) / np.float32(grow * mark.radius)
@@ -246,16 +246,16 @@ def draw_instrument(scene: Scene, canvas: Canvas, tool: Instrument, index: int) 
         line(axis, 0, 3, tool.width, (96, 104, 118))
         for side in (-1, 1):
             jaw = _turned((-axis[0], -axis[1]), side * 0.6 * tool.spread)
-            line(jaw, 0, 0.24, wire * 1.1, (222, 228, 236))
+            line(jaw, 0, 0.24, wire * 1.1, (166, 186, 206))
     elif tool.name == "polyp snare":
-        line(axis, 0, 3, tool.width, (206, 222, 246))
+        line(axis, 0, 3, tool.width, (120, 168, 196))
         _draw_loop(canvas, key, tool, wire)
     elif tool.name == "metal clip":
-        for width, colour in ((wire * 1.9, (30, 32, 38)), (wire, (250, 250, 255))):
+        for width, colour in ((wire * 1.9, (30, 32, 38)), (wire, (196, 222, 250))):
             for side in (-1, 1):
                 line(_turned(axis, side * 0.45 * tool.spread), 0, 0.34, width, colour)
     else:
-        line(axis, 0, 0.34, wire * 0.9, (246, 250, 255))
+        line(axis, 0, 0.34, wire * 0.9, (176, 214, 226))
         line(axis, 0.34, 3, tool.width, (40, 190, 205))
 
 
@@ -275,4 +275,4 @@ def _draw_loop(canvas: Canvas, key: Key, tool: Instrument, wire: float) -> None:
     ax, ay = np.float32(tool.axis[0]), np.float32(tool.axis[1])
     u, v = (dx * ax + dy * ay) / np.float32(long), (dy * ax - dx * ay) / np.float32(short)
     inside = np.float32(wire) - np.abs(np.sqrt(u * u + v * v) - 1) * np.float32(short)
-    canvas.stamp(key, window, inside, ink((248, 236, 140)))
+    canvas.stamp(key, window, inside, ink((150, 206, 220)))

@@ -100,7 +100,7 @@ def paint_speculars(scene: Scene, canvas: Canvas) -> None:
         window = canvas.window(x, y, radius)
         dx, dy = canvas.around(window, x, y)
         inside = np.float32(radius) - np.sqrt(dx * dx + dy * dy)
-        canvas.stamp(None, window, inside, ink((255, 250, 245)))
+        canvas.stamp(None, window, inside, ink((250, 222, 204)))
 
 
 def add_grain(scene: Scene, canvas: Canvas) -> None:

@@ -253,6 +253,8 @@ def _draw_findings(
             salt=s.integer(0, 1 << 20),
         )
         polyps.append(polyp)
+    if not disease and all(polyp.mm < 5 for polyp in polyps):
+        colours = colours[:2]  # a third would have no room
     found = fixed.get("colours", colours) if polyps or disease else ()
     return tuple(polyps), tuple(colour for colour in COLOURS if colour in found)
 
