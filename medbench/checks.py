@@ -41,6 +41,11 @@ AT_LEAST = {  # settings that a type alone does not bound
     "nodes": 1,
     "accumulate": 1,
     "log_every": 1,
+    "lr": 0,
+    "clip": 0,
+    "ema": 0,
+    "threads": 0,
+    "workers": -1,
 }
 
 
@@ -133,6 +138,10 @@ class _Checker:
         yield from mistakes
         if source is None:
             return
+        if "training_step" not in source.methods:
+            base = "lit_models.stage.Stage"
+            yield f"{where}.class={source.dotted} is no stage: derive it from {base}."
+            return
         known = schema_of_stage(source) | RESERVED
         if not where.startswith("backbones."):
             known.pop("seed")  # the run's seed reaches them
@@ -191,7 +200,11 @@ class _Checker:
         yield from mistakes
         if source is None:
             return
-        given = {k: v for k, v in block.items() if k not in ("name", "class", "split")}
+        if "split" not in source.methods:
+            yield f"{where}.class={source.dotted} is no dataset: it has no split()."
+            return
+        reserved = ("name", "class") if where == "data" else ("name", "class", "split")
+        given = {k: v for k, v in block.items() if k not in reserved}
         yield from self._values(where, given, source.parameters)
         places = source.attributes.get("location", ())
         for name, parameter in source.parameters.items():

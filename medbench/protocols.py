@@ -56,8 +56,8 @@ def check_protocol(protocol: Config, config: Config, library: Library) -> Iterat
     for where, arm in _entries(protocol, "arms"):
         yield from _typed(where, arm, ARM, required=("keys", "requests"))
         if isinstance(arm, dict):
-            requests = arm.get("requests")
-            yield from _selection(f"{where}.requests", requests, arm.get("data"), config)
+            if "requests" in arm:
+                yield from _selection(f"{where}.requests", arm["requests"], arm.get("data"), config)
             yield from _arm(where, arm, config, source)
     for where, real in _entries(protocol, "reals"):
         data = real.get("data") if isinstance(real, dict) else None
@@ -98,8 +98,6 @@ def _selection(
     where: str, chosen: Any, data: Any, config: Config, more: dict[str, str] | None = None
 ) -> Iterator[str]:
     """Which samples of a split are taken: an arm's requests, or a real set."""
-    if chosen is None:
-        return
     yield from _typed(where, chosen, SELECTION | (more or {}), required=("split",))
     if not isinstance(chosen, dict):
         return

@@ -53,6 +53,8 @@ class Words(DataModule):
 
     def __init__(self, size: int = 32, n: int = 100) -> None: ...
 
+    def split(self, name: str) -> Any: ...
+
 
 class Files(DataModule):
     """Files with masks."""
@@ -61,3 +63,5 @@ class Files(DataModule):
     splits = ("train", "test")
 
     def __init__(self, root: str, side: int = 32) -> None: ...
+
+    def split(self, name: str) -> Any: ...
