@@ -29,6 +29,7 @@ from medbench.core.files import (
 from medbench.core.fingerprint import fingerprint
 from medbench.plan import Plan, references
 from medbench.settings import TrainerSettings
+from medbench.tracking import check_uri, deliver
 
 
 @dataclass
@@ -79,7 +80,10 @@ class Run:
 
 def execute(config: dict[str, Any], arguments: Any) -> int:
     """The command `run`, after its words were found to be right."""
+    if config["tracking"]["uri"]:
+        check_uri(config["tracking"]["uri"])
     run = Run(Plan(config))
+    run.plan.check_data()
     if arguments.dry_run:
         from medbench.plan_view import show_plan
 
@@ -203,7 +207,6 @@ def _tracked(run: Run, is_first: bool, provenance: dict[str, Any]) -> Iterator[A
 def _deliver(run: Run) -> None:
     """Send what earlier runs could not; a run that works does so when it ends."""
     from medbench.processes import rank
-    from medbench.tracking import deliver
 
     tracking = run.plan.config["tracking"]
     if tracking["enabled"] and rank() == 0:

@@ -164,6 +164,12 @@ class Plan:
         """Every stage after the ones it depends on."""
         return list(self._found.values())
 
+    def check_data(self) -> None:
+        """Stop with everything that is wrong with the roots of the datasets in use."""
+        mistakes = [text for data in self._data.values() for text in data.module.check()]
+        if mistakes:
+            raise UserError(*mistakes)
+
     def _pipeline(self) -> Any:
         """The reference of the stage that draws, or the block of a class over several."""
         pipeline = self.config["pipeline"]

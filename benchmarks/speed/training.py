@@ -85,7 +85,7 @@ def plain(plan: StagePlan, machine: Machine, steps: int) -> float:
     stage, fit = prepared(plan), plan.fit
     view = Rows(stage.view(Needed(plan.data.split("train"), stage.needs)))
     parameters = [p for p in stage.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=fit.lr, weight_decay=fit.weight_decay)
+    optimizer = torch.optim.AdamW(parameters, fit.lr, weight_decay=fit.weight_decay, fused=True)
     averages = [p.detach().clone() for p in parameters]
     loader = DataLoader(
         view,

@@ -157,7 +157,7 @@ def draw_z_line(scene: Scene, canvas: Canvas, mark: Landmark) -> None:
         inner = canvas.coverage(depth)
         canvas.pixels *= 1 + inner * (ink((0.98, 0.66, 0.56)) - 1)
     band = np.float32(max(0.55 * scene.min_feature, 0.03)) - np.abs(depth)
-    canvas.stamp(("landmark", 0), window, band, ink((122, 48, 42)))
+    canvas.stamp(("landmark", 0), window, band, ink((255, 208, 150)))
 
 
 def draw_cecum(scene: Scene, canvas: Canvas, mark: Landmark) -> None:
