@@ -178,14 +178,9 @@ class Diffusion(Stage):
         self.standardise, self.latent_copies = standardise_latents, latent_copies
         self.legacy_selfcond_xt = legacy_selfcond_xt
         self.latent_shape = (latent_channels, image_size // 8, image_size // 8)
+        sizes = (latent_channels, widths, embedding, text_width)
         self.unet = MsdmUNet(
-            latent_channels,
-            widths,
-            embedding,
-            text_width,
-            dropout,
-            self_conditioning,
-            legacy_mean_query=legacy_mean_query,
+            *sizes, dropout, self_conditioning, legacy_mean_query=legacy_mean_query
         )
         levels = noise_schedule("scaled_linear", n_timesteps, beta_start, beta_end)
         self.register_buffer("alpha_bar", levels, persistent=False)
