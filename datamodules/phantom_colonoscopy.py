@@ -60,6 +60,7 @@ class PhantomColonoscopy(DataModule):
         paraphrases: str = "rules",  # none, rules, or a file with the columns Prompt, Paraphrase
         label_noise: Literal["none", "real"] = "none",
         count_instruments: Literal["never", "real"] = "never",  # among the findings
+        colours: Literal["few", "real"] = "few",  # of abnormalities: 1 or 2 of 4, or at real rates
         balanced: bool = False,  # contents independent of each other and of the mucosa: for a judge
         square: bool = True,  # or the native aspect, with `size` as the short side
     ) -> None:
@@ -72,6 +73,7 @@ class PhantomColonoscopy(DataModule):
         self.per, self.style, self.source = per, prompts, paraphrases
         self.label_noise, self.count_instruments = label_noise, count_instruments
         self.balanced, self.square = balanced, square
+        self.few_colours = colours == "few"
         self._splits: dict[str, PhantomSplit] = {}
 
     def check(self) -> list[str]:
@@ -155,7 +157,7 @@ class PhantomSplit:
     def _scene(self, subject: int) -> Scene:
         module = self.module
         place = colonoscopy.address(module.seed, self.name, subject)
-        return draw_scene(place, module.min_feature, module.balanced)
+        return draw_scene(place, module.min_feature, module.balanced, module.few_colours)
 
     def _written(self, subject: int) -> list[tuple[str, str]]:
         module = self.module

@@ -51,12 +51,13 @@ def draw(
     of: int | None = None,
     min_feature: float | None = None,
     balanced: bool = False,
+    few_colours: bool = False,
     set: Mapping[str, Any] | None = None,
 ) -> Frame:
     """A frame of size x size pixels: every (of/size)-th of the frame of `of` x `of`."""
     of = of or size
     least = least_feature(of) if min_feature is None else min_feature
-    scene = draw_scene(address(seed, split, subject), least, balanced, set)
+    scene = draw_scene(address(seed, split, subject), least, balanced, few_colours, set)
     image, masks = render(scene, size, of)
     return Frame(image, masks, truth_of(scene, facts_of(scene)))
 

@@ -21,6 +21,7 @@ from medbench.core.errors import UserError, nearest
 
 MM = 2 / 50  # frame units in a millimetre: 50 mm of mucosa across the frame
 PURPOSES = ("block", "scene", "findings", "disease", "landmarks", "instruments", "artefacts")
+FEW_STREAM, BLOCK_STREAM = 254, 255  # beside the purposes' own
 SETTABLE = {  # what `set=` may name, and the purpose that it belongs to
     "block": "block",
     "palette": "scene",
@@ -145,14 +146,19 @@ def draw_scene(
     address: Address,
     min_feature: float,
     balanced: bool = False,
+    few_colours: bool = False,
     set: Mapping[str, Any] | None = None,
 ) -> Scene:
-    """The scene at an address; `set` fixes what it names and changes nothing else."""
+    """The scene at an address; `set` fixes what it names and changes nothing else.
+
+    few_colours: one or two colours of four, evenly; otherwise at the real table's rates."""
     fixed = dict(set or {})
     for name in fixed.keys() - SETTABLE.keys():
         raise UserError(
             f"set: {name} cannot be set{nearest(name, SETTABLE)} Known: {', '.join(SETTABLE)}."
         )
+    if few_colours and "colours" not in fixed:
+        fixed["colours"] = _draw_few(address.stream(FEW_STREAM))
     streams = {p: address.stream(i) for i, p in enumerate(PURPOSES)}
     block = fixed.get("block", _draw_block(address, streams["block"], balanced))
     disease = _draw_disease(streams["disease"], block, min_feature, balanced, fixed)
@@ -183,7 +189,7 @@ def _draw_block(address: Address, own: Stream, balanced: bool) -> str:
     group = Address(
         address.version, address.seed, address.domain, address.split, address.subject // 4
     )
-    return group.stream(255).shuffled(BLOCKS)[address.subject % 4]
+    return group.stream(BLOCK_STREAM).shuffled(BLOCKS)[address.subject % 4]
 
 
 def _shown(focus: str, kind: str, chance: bool) -> bool:
@@ -267,6 +273,12 @@ def _draw_colours(s: Stream, kind: str, balanced: bool) -> tuple[str, ...]:
     if rare:
         names = [*names[: 2 if balanced else 3], even if balanced else drawn]
     return tuple(names or ["pink"])
+
+
+def _draw_few(s: Stream) -> tuple[str, ...]:
+    """One colour, or two a quarter of the time."""
+    first, second, both = s.choose(COLOURS[:4]), s.choose(COLOURS[:4]), s.chance(0.25)
+    return (first, second) if both else (first,)
 
 
 def _draw_two(s: Stream, shares: dict[str, float]) -> tuple[str, str]:
