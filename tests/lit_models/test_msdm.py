@@ -51,7 +51,7 @@ def test_autoencoder_learns(tmp_path):
 
 
 def test_generate_is_the_same_alone_and_in_a_batch_and_after_reload(parts, tmp_path):
-    stage = diffusion(*parts).eval()
+    stage = diffusion(*parts).eval().requires_grad_(False)  # as a finished stage is
     batch, seeds = {"text": [*TEXTS, ""]}, [5, 6, 7, 8]
     settings: dict[str, Any] = {"steps": 4, "guidance": 2.0}
     images = stage.generate(batch, seeds, **settings)["image"]
