@@ -46,6 +46,10 @@ class Arguments:
     dry_run: bool = False
     json: bool = False
 
+    def again(self) -> Sequence[str]:
+        """The words and folders, for another command on the same config."""
+        return [*(f"--config-dir={folder}" for folder in self.config_dirs), *self.words]
+
 
 def parse(argv: Sequence[str]) -> Arguments:
     """Options and words, in any order; everything that is wrong with them in one UserError."""

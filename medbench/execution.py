@@ -100,7 +100,7 @@ def execute(config: dict[str, Any], arguments: Any) -> int:
         _deliver(run)
         return status
     with _signals(), _alone(run):
-        _work(run, settings)
+        _work(run, settings, arguments)
     return _show(run, arguments.json, finished_before=False)
 
 
@@ -136,10 +136,11 @@ def _alone(run: Run) -> Iterator[None]:
         yield
 
 
-def _work(run: Run, settings: TrainerSettings) -> None:
+def _work(run: Run, settings: TrainerSettings, arguments: Any) -> None:
     """Everything that needs torch."""
     print("loading torch and lightning ...", file=sys.stderr, flush=True)
     from medbench import processes
+    from medbench.ahead import helped
     from medbench.fitting import fit_all
     from medbench.generation import generate
     from medbench.machine import choose_machine
@@ -160,7 +161,8 @@ def _work(run: Run, settings: TrainerSettings) -> None:
         print(machine.say(), flush=True)
     provenance = describe_machine(machine)
     with _tracked(run, machine.is_first, provenance) as tracker:
-        stages = fit_all(run.plan, machine, tracker.metrics)
+        with helped(run.plan, machine, arguments.again(), run.folder):
+            stages = fit_all(run.plan, machine, tracker.metrics)
         seconds = generate(run.plan, machine, run.samples, provenance | {"run": run.fingerprint})
         if machine.is_first:
             values = measure_run(run, machine)

@@ -22,6 +22,8 @@ from medbench.core.files import (
     read_json,
     write_json,
 )
+from medbench.core.progress import Progress
+from medbench.keeper import LOG, read_log
 from medbench.loading import Job
 from medbench.machine import Machine
 from medbench.plan import Plan, StagePlan, swap
@@ -32,19 +34,36 @@ Log = Callable[[dict[str, float], int], None]
 
 def fit_all(plan: Plan, machine: Machine, log: Log) -> list[dict[str, Any]]:
     """Every stage of the plan, finished; a record of what was done for each."""
-    return [fit_stage(stage, machine, log) for stage in plan.stages]
+    before = [stage.action for stage in plan.stages]  # another process may fit some meanwhile
+    return [
+        fit_stage(stage, machine, log, action)
+        for stage, action in zip(plan.stages, before, strict=True)
+    ]
 
 
-def fit_stage(plan: StagePlan, machine: Machine, log: Log) -> dict[str, Any]:
-    """Reuse, go on with, import or fit one stage."""
+def fit_stage(
+    plan: StagePlan, machine: Machine, log: Log, before: str | None = None
+) -> dict[str, Any]:
+    """Reuse, go on with, import or fit one stage; `before` is what was to be done at first."""
+    before = before or plan.action
     with _held(plan, machine):
         action = processes.from_first(plan.action)
-        if action == "reuse":
-            if machine.is_first:
-                print(f"stage {plan.name}: reused ({plan.folder.name})", flush=True)
-        else:
+        if action != "reuse":
             _make(plan, machine, log, action)
+        elif machine.is_first and before == "reuse":
+            print(f"stage {plan.name}: reused ({plan.folder.name})", flush=True)
+        elif machine.is_first:
+            _take_over(plan, log)
+            action = before
     return describe(plan, action)
+
+
+def _take_over(plan: StagePlan, log: Log) -> None:
+    """What another process has fitted meanwhile is this run's too, curves included."""
+    print(f"stage {plan.name}: fitted by another process ({plan.folder.name})", flush=True)
+    for name, points in read_json(plan.folder / "metrics.json")["curves"].items():
+        for step, value in points:
+            log({f"{plan.name}/{name}": value}, int(step))
 
 
 def describe(plan: StagePlan, action: str) -> dict[str, Any]:
@@ -68,16 +87,28 @@ def _held(plan: StagePlan, machine: Machine) -> Iterator[None]:
         yield
         return
     check_writable(plan.stages)
-    said = False
+    progress = None
     while True:
-        with locked(plan.stages / f".{plan.folder.name}.lock") as holder:
+        with locked(_lock(plan)) as holder:
             if holder is None:
                 yield
                 return
-            if not said:
-                print(f"stage {plan.name}: {holder} is fitting it; waiting", flush=True)
-                said = True
-        time.sleep(1)
+        if progress is None:
+            print(f"stage {plan.name}: {holder} is fitting it; waiting", flush=True)
+            progress = Progress(f"wait for {plan.name}", plan.fit.steps or 0)
+        entries = read_log(plan.work / LOG)
+        progress.update(max(0, entries[-1]["step"] - progress.done) if entries else 0)
+        time.sleep(0.5)
+
+
+def is_held(plan: StagePlan) -> bool:
+    """Whether another process is fitting the stage."""
+    with locked(_lock(plan)) as holder:
+        return holder is not None
+
+
+def _lock(plan: StagePlan) -> Path:
+    return plan.stages / f".{plan.folder.name}.lock"
 
 
 def _make(plan: StagePlan, machine: Machine, log: Log, action: str) -> None:

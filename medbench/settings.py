@@ -37,6 +37,7 @@ class TrainerSettings:
     checkpoint_activations: bool = False  # less memory, about a third more time
     threads: int = 0  # of one process; 0 = chosen for this machine
     workers: int = -1  # loading processes; -1 = chosen for this machine
+    together: int = 0  # stages fitted at once, each by a process; 0 = chosen (2 on a CPU)
     log_every: int = 10  # steps between two points of a curve
 
 

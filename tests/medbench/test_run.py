@@ -16,7 +16,7 @@ OUTSIDE = Path(__file__).parents[1] / "outside"
 
 
 def run(out: Path, *words: str) -> int:
-    fixed = ["trainer.threads=1", "trainer.workers=0", f"out={out}"]
+    fixed = ["trainer.threads=1", "trainer.workers=0", "trainer.together=1", f"out={out}"]
     return finish(main, ["--config-dir", str(OUTSIDE), *fixed, *words])
 
 
