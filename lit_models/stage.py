@@ -125,6 +125,7 @@ class Stage(Drawing, L.LightningModule):
         self.ema: Ema | None = None
         self.accumulate = 1
         self.values: dict[str, Tensor] = {}
+        self.gathered: dict[str, Tensor] = {}  # whole tensors, where a fit held shards
 
     # what a method writes ---------------------------------------------------
     def initialise(self) -> None:
@@ -187,7 +188,7 @@ class Stage(Drawing, L.LightningModule):
         skip = ("ema.", "fitted_steps")
         state = {
             name: value
-            for name, value in self.state_dict().items()
+            for name, value in (self.gathered or self.state_dict()).items()
             if self.is_own(name) and not name.startswith(skip)
         }
         return state | (self.ema.values() if self.ema else {})

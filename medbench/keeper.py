@@ -12,6 +12,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.strategies import FSDPStrategy
 
 from lit_models.stage import Stage
 from medbench.core.errors import UserError
@@ -144,6 +145,8 @@ class Keeper(L.Callback):
         self.signum, _ = self._agree(trainer, self.total)
         if self.signum:
             self._save(trainer, int(stage.fitted_steps))
+        if isinstance(trainer.strategy, FSDPStrategy):  # every process takes part
+            stage.gathered = trainer.strategy.lightning_module_state_dict()
         self.seconds = time.monotonic() - self.began
         self.progress.__exit__(None, None, None)
 

@@ -139,8 +139,13 @@ def _trainer(stage: Stage, machine: Machine, keeper: Keeper) -> L.Trainer:
 
 def _strategy(stage: Stage, machine: Machine) -> str | Strategy:
     if machine.strategy == "ddp":
-        several = len(stage.players()) > 1
+        several = len(stage.team) > 1
         return DDPStrategy(find_unused_parameters=several, broadcast_buffers=False)
     if machine.strategy == "fsdp":
+        if stage.ema or len(stage.team) > 1:
+            raise UserError(
+                f"{type(stage).__name__} has averaged weights or several players, which are not "
+                "sharded; use trainer=ddp, or set ema=0."
+            )
         return FSDPStrategy(auto_wrap_policy=set(stage.blocks) or None, state_dict_type="full")
     return "auto"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from datamodules.base import DataModule
 from medbench.core.batch import KEYS
 from medbench.core.classes import load_class, read_class

@@ -165,3 +165,12 @@ def test_the_plan_counts_without_memory(done: Path, capsys: pytest.CaptureFixtur
     assert plan["finished"]
     assert {s["name"]: s["parameters"] for s in plan["stages"]}["policy.policy"] == 64
     assert plan["stages"][1]["frozen"] == {"policy.base": 64}
+
+
+def test_a_second_process_fits_ahead_and_what_it_fits_is_the_runs_own(tmp_path: Path) -> None:
+    words = ["method=policy", "stages.base.steps=1500", "trainer.together=2"]
+    assert run(tmp_path, *words) == 0
+    (result,) = results(tmp_path)
+    assert {stage["action"] for stage in result["stages"]} == {"fit"}
+    (log,) = tmp_path.glob("runs/*/ahead.log")
+    assert "stage dots_judge: fit" in log.read_text()
