@@ -78,7 +78,7 @@ class Ema(nn.Module):
     def update(self, parameters: dict[str, nn.Parameter], step: int) -> None:
         """Early steps average over few predecessors: decay is at most (1 + step) / (10 + step)."""
         weight = 1 - min(self.decay, (1 + step) / (10 + step))
-        averages = [self.get_buffer(name.replace(".", "/")) for name in parameters]
+        averages = list(self.buffers())  # in the order of the parameters they were made from
         torch._foreach_lerp_(averages, [p.detach() for p in parameters.values()], weight)
 
 
@@ -199,11 +199,9 @@ class Stage(Drawing, L.LightningModule):
         self.fit_settings, self.total_steps, self.key = fit, total_steps, key
         self.accumulate = accumulate
         self.team = self.players()
+        self.averaged = {n: p for n, p in self.own_parameters().items() if p.requires_grad}
         if fit.ema:
-            self.ema = Ema(self._trainable(), fit.ema)
-
-    def _trainable(self) -> dict[str, nn.Parameter]:
-        return {n: p for n, p in self.own_parameters().items() if p.requires_grad}
+            self.ema = Ema(self.averaged, fit.ema)
 
     def configure_optimizers(self) -> Any:
         return [self._optimizer(player) for player in self.team]
@@ -237,7 +235,7 @@ class Stage(Drawing, L.LightningModule):
         self.values = self.optimise(batch, step)
         self.fitted_steps += 1
         if self.ema:
-            self.ema.update(self._trainable(), step)
+            self.ema.update(self.averaged, step)
 
     def optimise(self, batch: Batch, step: int) -> dict[str, Tensor]:
         """Every due player goes over all parts of the batch, then takes its step.

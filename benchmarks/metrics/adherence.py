@@ -24,8 +24,9 @@ def adherence(scores: np.ndarray, names: Sequence[str], asked: Sequence[Asked]) 
 
     `scores` are (n, K) in [0, 1], named by `names`. Of labels `group=value` one holds: right is
     the highest of its group being the one asked. A single plain label is right when score >= 0.5
-    equals what is asked. Several plain labels are a set: |asked and seen| / |asked or seen|, and 1
-    when both are empty. A prompt that asks for several of these gets their product."""
+    equals what is asked. Several plain labels are a set: |asked and seen| / |asked or seen|, where
+    a prompt that tells what the set leaves out is compared with as many labels as it names, those
+    of the highest scores. A prompt that asks for several of these gets their product."""
     places = {name: place for place, name in enumerate(names)}
     columns = [_column(scores, names, places, want) for want in asked]
     return np.stack(columns, axis=1)
@@ -50,13 +51,19 @@ def _column(
         right *= np.array(wanted)[best]
     plain = [name for name in asked if "=" not in name]
     if plain:
-        seen = scores[:, [places[name] for name in plain]] >= THRESHOLD
-        right *= _agreement(seen, np.array([bool(asked[name]) for name in plain]))
+        wanted = np.array([bool(asked[name]) for name in plain])
+        right *= _agreement(scores[:, [places[name] for name in plain]], wanted)
     return right
 
 
-def _agreement(seen: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+def _agreement(scores: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """(n,) agreement of the labels that are seen with those that are wanted."""
     if len(wanted) == 1:
-        return (seen[:, 0] == wanted[0]).astype(np.float64)
+        return ((scores[:, 0] >= THRESHOLD) == wanted[0]).astype(np.float64)
+    if wanted.all() or not wanted.any():
+        seen = scores >= THRESHOLD
+    else:
+        ranks = (-scores).argsort(1, kind="stable").argsort(1, kind="stable")
+        seen = ranks < wanted.sum()
     union = (seen | wanted).sum(1)
     return np.where(union > 0, (seen & wanted).sum(1) / np.maximum(union, 1), 1.0)
