@@ -22,7 +22,8 @@ manifest.jsonl) or a bare folder of PNG or JPEG files.
   real=DIR                    real images
   fake=DIR                    generated images
   protocol=NAME               {protocols}, or a YAML file
-  extractors.NAME.stage=DIR   folder of the fitted stage that gives the features
+  extractors.NAME.stage=DIR   folder of the fitted stage that gives the features; without it,
+                              the one that runs have fitted beside out=, in outputs/stages
   captions=FILE               CSV or JSONL of the generated images: file, text
   real_captions=FILE          the same of the real images
   seed=0                      of subsets, halves and bootstraps
@@ -64,7 +65,7 @@ def evaluate(settings: dict[str, str], quiet: bool = False) -> tuple[dict[str, A
     protocol["metrics"], left_out = _possible(protocol, fakes)
     plan_jobs(protocol, fakes, reals)
     seed = int(settings.get("seed", 0))
-    out = Path(settings.get("out", "outputs/evaluations")).expanduser()
+    out = _out(settings)
     check_writable(out)
     extractors = open_extractors(protocol)
     values = measure(protocol, fakes, reals, extractors, out / "features", seed, quiet)
@@ -150,7 +151,29 @@ def _protocol(settings: dict[str, str]) -> dict[str, Any]:
                 known = ", ".join(content["extractors"])
                 raise UserError(f"{key}: protocol {path.stem} has the extractors {known}.")
             content["extractors"][extractor]["stage"] = value
+    for block in content["extractors"].values():
+        block["stage"] = _fitted(str(block["stage"]), _out(settings).parent / "stages")
     return content | {"name": path.stem}
+
+
+def _out(settings: dict[str, str]) -> Path:
+    return Path(settings.get("out", "outputs/evaluations")).expanduser()
+
+
+def _fitted(stage: str, stages: Path) -> str:
+    """The folder of a stage that a run has fitted here; the name itself where none has."""
+    from medbench.core.files import is_complete
+
+    name = stage.removeprefix("stage:")
+    if name == stage:
+        return stage
+    folders = sorted(folder for folder in stages.glob(f"{name}-*") if is_complete(folder))
+    if len(folders) > 1:
+        raise UserError(
+            f"Several {name} are fitted under {stages}: {', '.join(f.name for f in folders)}. "
+            "Name one with extractors.NAME.stage=DIR."
+        )
+    return str(folders[0]) if folders else stage
 
 
 def _sources(

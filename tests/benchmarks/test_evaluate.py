@@ -1,6 +1,7 @@
 """The command `evaluate`: anyone's folders, without training or tracking."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,15 @@ def test_a_bare_folder_is_measured_without_prompts(
     assert values["fid"]["note"].endswith("The generated set is the real set.")
     assert values["fid"]["fingerprint"]["parts"]["requests"] is None
     assert "adherence is left out: the generated images have no prompts" in printed.err
+
+
+def test_a_judge_that_a_run_has_fitted_beside_is_found(folders: Path, tmp_path: Path) -> None:
+    stages = tmp_path / "stages"
+    shutil.copytree(folders / "judge", stages / "colonoscopy_judge-0123456789abcdef")
+    given = {"extractors.judge.stage": "", "out": str(tmp_path / "evaluations")}
+    assert main(words(folders, tmp_path, **given)) == 0
+    shutil.copytree(folders / "judge", stages / "colonoscopy_judge-fedcba9876543210")
+    assert main(words(folders, tmp_path, **given)) == 2
 
 
 @pytest.mark.parametrize(
