@@ -178,7 +178,7 @@ def test_adherence_is_exact_for_one_answer_and_jaccard_for_a_set() -> None:
         {"red": 0.0, "pink": 0.0, "grey": 0.0},
     ]
     found = adherence(scores, NAMES, asked)
-    np.testing.assert_allclose(found, [[1, 1, 1 / 3, 0], [0, 0, 1 / 3, 1]])  # the two highest of three
+    np.testing.assert_allclose(found, [[1, 1, 1 / 3, 0], [0, 0, 1 / 3, 1]])
     with pytest.raises(UserError, match="no label 'gray'.*did you mean grey"):
         adherence(scores, NAMES, [{"gray": 1.0}])
 
