@@ -1,6 +1,7 @@
 """One fit: exact resume, players, accumulation, averaged weights, NaN."""
 
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -30,12 +31,20 @@ def fit(
     accumulate: int = 1,
     workers: int = 0,
     log: Callable[[dict[str, float], int], None] | None = None,
+    checkpoint_activations: bool = False,
+    compile: bool = False,
 ) -> dict:
     """Fit a stage with one thread in `work`."""
     work.mkdir(parents=True, exist_ok=True)
     machine = choose_machine(
         TrainerSettings(
-            accelerator="cpu", threads=1, workers=workers, accumulate=accumulate, log_every=1
+            accelerator="cpu",
+            threads=1,
+            workers=workers,
+            accumulate=accumulate,
+            log_every=1,
+            checkpoint_activations=checkpoint_activations,
+            compile=compile,
         )
     )
     job = Job("toy", settings, "key", 0, work, machine)
@@ -190,3 +199,30 @@ def test_the_batch_must_divide(tmp_path: Path) -> None:
 def test_a_log_cut_short_is_read_up_to_the_cut(tmp_path: Path) -> None:
     (tmp_path / "log.jsonl").write_text('{"step": 1, "values": {}}\n{"step": 2, "val')
     assert [entry["step"] for entry in read_log(tmp_path / "log.jsonl")] == [1]
+
+
+class Blocks(toys.Adversary):
+    """The adversary with its layers declared as units of checkpointing."""
+
+    blocks = (torch.nn.Linear,)
+
+
+@pytest.mark.parametrize(
+    "setting", ["checkpoint_activations", pytest.param("compile", marks=pytest.mark.slow)]
+)
+def test_saving_memory_or_time_changes_nothing_but_rounding(setting: str, tmp_path: Path) -> None:
+    if setting == "compile" and not shutil.which("g++"):
+        pytest.skip("torch.compile needs a C++ compiler on a CPU")
+    stages = []
+    for turn, on in enumerate((False, True)):
+        torch.manual_seed(0)
+        stages.append(Blocks())
+        fit(stages[-1], tmp_path / str(turn), SETTINGS["adversary"], **{setting: on})
+    assert stages[0].own_state().keys() == stages[1].own_state().keys()
+    for ours, theirs in zip(stages[0].parameters(), stages[1].parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_checkpointing_needs_declared_blocks(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="declares no blocks"):
+        fit(make("base", tmp_path), tmp_path, SETTINGS["base"], checkpoint_activations=True)
