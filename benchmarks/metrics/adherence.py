@@ -51,8 +51,8 @@ def _column(
         right *= np.array(wanted)[best]
     plain = [name for name in asked if "=" not in name]
     if plain:
-        wanted = np.array([bool(asked[name]) for name in plain])
-        right *= _agreement(scores[:, [places[name] for name in plain]], wanted)
+        several = np.array([bool(asked[name]) for name in plain])
+        right *= _agreement(scores[:, [places[name] for name in plain]], several)
     return right
 
 
