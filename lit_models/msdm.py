@@ -54,13 +54,14 @@ class Autoencoder(Stage):
         widths: Sequence[int] = (64, 128, 256, 512),
         latent_channels: int = 8,
         kl_weight: float = 1e-6,
+        structure_weight: float = 1.0,
         perceptual: Literal["vgg", "none"] = "vgg",
         vgg_weights: str = "",
     ) -> None:
         super().__init__()
         if image_size % 8:
             raise UserError(f"image_size={image_size} must be a multiple of 8.")
-        self.image_size, self.kl_weight = image_size, kl_weight
+        self.image_size, self.kl_weight, self.ssim_weight = image_size, kl_weight, structure_weight
         self.perceptual, self.vgg_weights = perceptual, vgg_weights
         self.vae = MsdmVae(widths, latent_channels)
 
@@ -98,9 +99,9 @@ class Autoencoder(Stage):
     def _distance(self, made: Tensor, x: Tensor) -> Tensor:
         """Squared error, perceptual distance and 1 - SSIM, summed over elements, mean of samples.
 
-        The last two are one number an image and are broadcast over its elements before the sum,
-        so that all three weigh the same."""
-        per_image = 1 - ssim(((made + 1) / 2).clamp(0, 1), (x + 1) / 2)
+        The last two, one number an image, are broadcast over its elements before the sum."""
+        likeness = ssim(((made + 1) / 2).clamp(0, 1), (x + 1) / 2)
+        per_image = self.ssim_weight * (1 - likeness)
         if self.perceptual == "vgg":
             per_image = per_image + self.distance(made, x)
         return ((made - x).pow(2).flatten(1).sum(1) + per_image * x[0].numel()).mean()

@@ -108,21 +108,21 @@ def draw_area(scene: Scene, canvas: Canvas, disease: Disease) -> None:
     window = canvas.window(disease.x, disease.y, disease.radius + 0.15)
     dx, dy = canvas.around(window, disease.x, disease.y)
     rows, columns = canvas.y[window[0], 0], canvas.x[0, window[1]]
-    warp = lattice_noise(rows * 5 + scene.shifts[1], columns * 5 + scene.shifts[3])
+    warp = lattice_noise(rows * 2.5 + scene.shifts[1], columns * 2.5 + scene.shifts[3])
     inside = np.float32(disease.radius) - np.sqrt(dx * dx + dy * dy) + (warp - 0.5) * 0.25
 
     def colour() -> Array:
         """Reddened mucosa with islands; which colour an island has is drawn for each cell."""
-        i = np.floor(canvas.y[window[0]] * 3.5 + warp * 1.5 + scene.shifts[0]).astype(np.int64)
-        j = np.floor(canvas.x[:, window[1]] * 3.5 - warp * 1.5 + scene.shifts[2]).astype(np.int64)
+        i = np.floor(canvas.y[window[0]] * 2 + warp * 1.5 + scene.shifts[0]).astype(np.int64)
+        j = np.floor(canvas.x[:, window[1]] * 2 - warp * 1.5 + scene.shifts[2]).astype(np.int64)
         drawn = lattice_table()[(i + disease.salt) % LATTICE, j % LATTICE]
         count = np.float32(len(scene.colours))
         palette = np.array([INKS[colour] for colour in scene.colours], np.float32)
         islands = np.moveaxis(palette[(drawn * count).astype(np.int64)], -1, 0)
         below = canvas.pixels[:, window[0], window[1]]
-        fine = lattice_noise(rows * 5 + scene.shifts[3], columns * 5 + scene.shifts[0])
+        fine = lattice_noise(rows * 2.5 + scene.shifts[3], columns * 2.5 + scene.shifts[0])
         light = np.minimum(0.7 + 0.3 * below[0] / np.float32(scene.palette[0]), 1.02)
-        cover = 0.9 * clamp((fine - np.float32(0.47)) * 9)
+        cover = 0.9 * clamp((fine - np.float32(0.42)) * 6)
         return below * ink((0.94, 0.84, 0.8)) * (1 - cover) + cover * islands * light
 
     canvas.stamp(("disease", 0), window, inside, colour)

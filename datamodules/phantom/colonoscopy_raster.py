@@ -133,7 +133,7 @@ def glyph_table() -> Array:
 
 
 def draw_panel(scene: Scene, canvas: Canvas) -> None:
-    """Rows of glyphs at the upper left, on black."""
+    """Rows of glyphs at the upper left, on black; bars, where dots would be too fine to keep."""
     if scene.panel is None:
         return
     rows, columns, glyphs = scene.panel
@@ -143,13 +143,17 @@ def draw_panel(scene: Scene, canvas: Canvas) -> None:
         canvas, ("text", 0), left - 0.02, top - 0.03, wide, high + 0.02, (8, 8, 8)
     )
     dots = glyph_table()[list(glyphs[: rows * columns])].reshape(rows, columns, 7, 4)
+    tone = 235
+    if dot < scene.min_feature / 2:
+        tone = 120
+        dots = np.broadcast_to((np.arange(7) < 5)[:, None], dots.shape)
     bitmap = np.zeros((7 * rows + 2, 4 * columns + 2), bool)
     bitmap[1:-1, 1:-1] = dots.swapaxes(1, 2).reshape(7 * rows, 4 * columns)
     dx, dy = canvas.around(window, left, top)
     i = np.floor(dy[:, 0] / np.float32(dot)).astype(np.int64)
     j = np.floor(dx[0] / np.float32(dot)).astype(np.int64)
     i, j = np.clip(i, -1, 7 * rows) + 1, np.clip(j, -1, 4 * columns) + 1
-    canvas.pixels[:, window[0], window[1]][:, bitmap[i[:, None], j]] = 235
+    canvas.pixels[:, window[0], window[1]][:, bitmap[i[:, None], j]] = tone
 
 
 def draw_box(scene: Scene, canvas: Canvas) -> None:
