@@ -34,9 +34,9 @@ def helped(plan: Plan, machine: Machine, words: Sequence[str], folder: Path) -> 
         yield
         return
     with (folder / LOG).open("a") as log:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "medbench.ahead", *words], stdout=log, stderr=log
-        )
+        command = [sys.executable, "-m", "medbench.ahead", *words]
+        env = dict(os.environ)  # a copy, since the tracking thread's imports may change it now
+        child = subprocess.Popen(command, stdout=log, stderr=log, env=env)
     try:
         yield
     finally:
