@@ -2,15 +2,23 @@
 
 import json
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from medbench import ahead
 from medbench.cli import finish
+from medbench.config import load
 from medbench.core.files import locked
 from medbench.core.sample_set import decode_image, read_manifest
+from medbench.fitting import fit_stage
+from medbench.library import Library
+from medbench.machine import choose_machine
+from medbench.plan import Plan
 from medbench.run import main
+from medbench.settings import TrainerSettings
 
 OUTSIDE = Path(__file__).parents[1] / "outside"
 
@@ -167,10 +175,24 @@ def test_the_plan_counts_without_memory(done: Path, capsys: pytest.CaptureFixtur
     assert plan["stages"][1]["frozen"] == {"policy.base": 64}
 
 
-def test_a_second_process_fits_ahead_and_what_it_fits_is_the_runs_own(tmp_path: Path) -> None:
-    words = ["method=policy", "stages.base.steps=1500", "trainer.together=2"]
-    assert run(tmp_path, *words) == 0
-    (result,) = results(tmp_path)
-    assert {stage["action"] for stage in result["stages"]} == {"fit"}
-    (log,) = tmp_path.glob("runs/*/ahead.log")
-    assert "stage dots_judge: fit" in log.read_text()
+def test_what_waits_for_no_other_stage_is_fitted_ahead_and_taken_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["method=policy", f"out={tmp_path}", "trainer.threads=1", "trainer.workers=0"]
+    before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        assert ahead.main([f"--config-dir={OUTSIDE}", *words]) == 0
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+    assert list(actions(capsys.readouterr().out)) == ["dots_judge", "policy.base"]
+    plan = Plan(load(words, Library([OUTSIDE])))
+    machine = choose_machine(TrainerSettings(accelerator="cpu", threads=1))
+    logged: list[tuple[str, int]] = []
+
+    def log(values: dict[str, float], step: int) -> None:
+        logged.extend((name, step) for name in values)
+
+    found = fit_stage(plan.stage("stage:dots_judge"), machine, log, before="fit")
+    assert found["action"] == "fit"
+    assert ("dots_judge/train/loss", 60) in logged
