@@ -173,7 +173,7 @@ class Diffusion(Stage):
         self.paraphrase = paraphrase
         self.share = {"mix": paraphrase_share, "replace": 1.0}.get(paraphrase, 0.0)
         if paraphrase != "none":
-            self.needs = ("image", "text", "texts")  # type: ignore
+            self.needs = ("image", "text", "texts")  # type: ignore[misc, assignment]
         self.self_cond_prob = self_cond_prob if self_conditioning else 0.0
         self.n_timesteps = n_timesteps
         self.standardise, self.latent_copies = standardise_latents, latent_copies
