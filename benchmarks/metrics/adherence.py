@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from benchmarks.metrics.declaration import JUDGED, metric
+from benchmarks.metrics.declaration import JUDGED, SAMPLES, metric
 from medbench.core.errors import UserError, nearest
 
 THRESHOLD = 0.5
@@ -17,6 +17,7 @@ Asked = Mapping[str, float]
     needs=JUDGED,
     min_samples=2,
     version=1,
+    kind=SAMPLES,
     source="ours: exact for one answer, Jaccard index for a set of answers",
 )
 def adherence(scores: np.ndarray, names: Sequence[str], asked: Sequence[Asked]) -> np.ndarray:
