@@ -27,7 +27,7 @@ CANONICAL = (
     "Support Devices",
 )
 SYNONYMS = {"Airspace Opacity": "Lung Opacity"}
-_CODES = {"": "blank", "1": 1.0, "0": 0.0, "-1": "uncertain"}
+_CODES: dict[str, float | str] = {"": "blank", "1": 1.0, "0": 0.0, "-1": "uncertain"}
 _UNCERTAIN = {"nan": np.nan, "zero": 0.0, "one": 1.0, "keep": -1.0}
 _BLANK = {"nan": np.nan, "zero": 0.0}
 

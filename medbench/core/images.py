@@ -47,6 +47,14 @@ def encode_png(grey: np.ndarray) -> bytes:
 
 def decode_image(path: Path) -> np.ndarray:
     """A PNG or JPEG as (1 or 3, H, W) float32 in [-1, 1]; UserError naming an unreadable one."""
+    levels, top = decode_levels(path)
+    if top == 65535:
+        return (levels.astype(np.float64) * (2 / 65535) - 1).astype(np.float32)
+    return levels * np.float32(2 / 255) - 1
+
+
+def decode_levels(path: Path) -> tuple[np.ndarray, int]:
+    """A PNG or JPEG as (1 or 3, H, W) float32 grey levels, and the highest that its type holds."""
     from PIL import Image
 
     try:
@@ -72,15 +80,13 @@ def _refuse_deep_colour(path: Path, data: bytes) -> None:
         )
 
 
-def _to_array(path: Path, image: "Pillow.Image") -> np.ndarray:
+def _to_array(path: Path, image: "Pillow.Image") -> tuple[np.ndarray, int]:
     if image.mode.startswith("I"):  # 16-bit grey; Pillow widens some of them to 32
-        grey = np.asarray(image).astype(np.float64)
-        return (grey[None] * (2 / 65535) - 1).astype(np.float32)
+        return np.asarray(image).astype(np.float32)[None], 65535
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
         if np.asarray(image)[..., 3].min() < 255:
             raise UserError(f"{path} has transparent pixels. Save it without an alpha channel.")
     if image.mode in ("1", "L", "LA"):
-        return np.asarray(image.convert("L"), np.float32)[None] * np.float32(2 / 255) - 1
-    colour = np.asarray(image.convert("RGB"), np.float32).transpose(2, 0, 1)
-    return colour * np.float32(2 / 255) - 1
+        return np.asarray(image.convert("L"), np.float32)[None], 255
+    return np.asarray(image.convert("RGB"), np.float32).transpose(2, 0, 1), 255

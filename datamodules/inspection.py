@@ -1,0 +1,352 @@
+"""Looking at every file of a dataset before anything is trained on it.
+
+fast: both ends of each file. full: every file is decoded, by several processes, and the journal of
+what was found good lets a second look go on where the first one stopped."""
+
+import json
+import multiprocessing
+import os
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+from datamodules.base import Level
+from datamodules.pictures import decode, is_blank, kind_of
+from medbench.core.errors import UserError
+from medbench.core.fingerprint import fingerprint
+from medbench.core.progress import Progress
+
+Expect = Literal["full", "subset"]
+Look = Callable[[Path], str | None]  # what is wrong with a file, or None
+THREADS = 8  # of the fast level: they wait for the disk
+ALONE = 64  # fewer files than this are decoded in this process
+CHUNK = 256
+HEAD, TAIL = 352, 64
+LONG_TAIL = 1 << 16
+SHOWN = 10
+STARTS = {
+    ".png": b"\x89PNG\r\n\x1a\n",
+    ".jpg": b"\xff\xd8\xff",
+    ".jpeg": b"\xff\xd8\xff",
+    ".npz": b"PK",
+    ".gz": b"\x1f\x8b",
+}
+ENDS = {
+    ".png": b"IEND\xaeB`\x82",
+    ".jpg": b"\xff\xd9",
+    ".jpeg": b"\xff\xd9",
+    ".npz": b"PK\5\6",
+}
+
+
+@dataclass
+class Findings:
+    """Bad files by path, with a sentence each, and how many were looked at."""
+
+    looked: int = 0
+    bad: dict[Path, str] = field(default_factory=dict)
+
+    def sentences(self, root: Path) -> list[str]:
+        """A count with the first files, and what to do; empty when nothing is bad."""
+        if not self.bad:
+            return []
+        lines = [self.bad[path] for path in sorted(self.bad)[:SHOWN]]
+        rest = len(self.bad) - len(lines)
+        more = [f"... and {rest} more."] if rest else []
+        return [
+            f"{len(self.bad)} of {self.looked} files under {root} are bad. Replace them, or list "
+            "them, one path a line, in a text file and leave them out with data.bad_files=FILE.",
+            *lines,
+            *more,
+        ]
+
+
+def inspect_files(
+    paths: Iterable[Path],
+    level: Level = "fast",
+    *,
+    work: Path | None = None,
+    look: Look | None = None,
+    workers: int | None = None,
+    quiet: bool = False,
+    label: str = "check files",
+) -> Findings:
+    """Look at every file. `work` is where the journal of the full level lies (none: not resumed).
+
+    `look` replaces what the full level does with a file; it must be picklable."""
+    files = list(paths)
+    if level == "fast":
+        return _fast(files, quiet, label)
+    return _full(files, look or look_fully, work, workers, quiet, label)
+
+
+def _fast(files: Sequence[Path], quiet: bool, label: str) -> Findings:
+    found = Findings(len(files))
+    with (
+        Progress(label, len(files), unit="file", quiet=quiet) as bar,
+        ThreadPoolExecutor(THREADS) as pool,
+    ):
+        for chunk in _chunks(files):
+            for path, wrong in zip(chunk, pool.map(look_at_ends, chunk, chunksize=32), strict=True):
+                if wrong:
+                    found.bad[path] = wrong
+            bar.update(len(chunk))
+    return found
+
+
+def _full(
+    files: Sequence[Path],
+    look: Look,
+    work: Path | None,
+    workers: int | None,
+    quiet: bool,
+    label: str,
+) -> Findings:
+    journal = Journal(work, files)
+    left = [path for path in files if not journal.knows(path)]
+    found = Findings(len(files))
+    done = len(files) - len(left)
+    with Progress(label, len(files), done, "file", quiet) as bar, journal:
+        for path, wrong in _looked(left, look, workers):
+            if wrong:
+                found.bad[path] = wrong
+            else:
+                journal.add(path)
+            bar.update(1)
+    return found
+
+
+def _looked(
+    files: Sequence[Path], look: Look, workers: int | None
+) -> Iterator[tuple[Path, str | None]]:
+    count = workers or len(os.sched_getaffinity(0))
+    if count < 2 or len(files) < ALONE:
+        yield from ((path, look(path)) for path in files)
+        return
+    context = multiprocessing.get_context("spawn")  # a fork would copy the locks of our threads
+    pool = ProcessPoolExecutor(count, mp_context=context)
+    try:
+        for chunk in _chunks(files, CHUNK * count):
+            yield from zip(chunk, pool.map(look, chunk, chunksize=8), strict=True)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _chunks(files: Sequence[Path], size: int = CHUNK * 8) -> Iterator[list[Path]]:
+    rest = iter(files)
+    while chunk := list(islice(rest, size)):
+        yield chunk
+
+
+class Journal:
+    """Which files were found good, by path, size and time of change; one line each, appended."""
+
+    def __init__(self, work: Path | None, files: Sequence[Path]) -> None:
+        self._path = None
+        self._known: dict[str, list[int]] = {}
+        if work is None or not files:
+            return
+        common = os.path.commonpath([str(path.parent) for path in files])
+        self._path = work / f"inspection-{fingerprint(common)}.jsonl"
+        lines = self._path.read_text(encoding="utf-8").split("\n") if self._path.exists() else []
+        for line in lines:
+            try:
+                name, *stamp = json.loads(line)
+            except (json.JSONDecodeError, ValueError):  # cut off by a kill: that file is seen anew
+                continue
+            self._known[name] = stamp
+
+    def __enter__(self) -> "Journal":
+        self._file = None
+        if self._path is not None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._path.open("a", encoding="utf-8", buffering=1)
+            self._file.write("\n")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def knows(self, path: Path) -> bool:
+        stamp = self._known.get(str(path))
+        return stamp is not None and path.exists() and stamp == _stamp(path)
+
+    def add(self, path: Path) -> None:
+        if self._file is not None:
+            self._file.write(json.dumps([str(path), *_stamp(path)]) + "\n")
+
+
+def _stamp(path: Path) -> list[int]:
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]
+
+
+# one file ------------------------------------------------------------------------
+def look_fully(path: Path) -> str | None:
+    """Decode a file; an exposure of one grey value is bad too."""
+    try:
+        pixels, _ = decode(path)
+    except UserError as error:
+        return str(error)
+    if is_blank(pixels):
+        value = float(pixels.flat[0])
+        black = "all black" if value == 0 else "one grey value"
+        return f"{path} is {black} (every pixel is {value:g}). Replace it, or leave it out."
+    return None
+
+
+def look_at_ends(path: Path) -> str | None:
+    """What the first and last bytes of a file say is wrong, without decoding it."""
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            head = file.read(HEAD)
+            file.seek(max(0, size - TAIL))
+            tail = file.read(TAIL)
+    except FileNotFoundError:
+        return f"{path} is missing."
+    except PermissionError:
+        return f"{path} may not be read by you. Ask its owner for the right to read it."
+    except OSError as error:
+        return f"{path} cannot be read ({error})."
+    if not size:
+        return f"{path} is empty. Fetch it again."
+    suffix = path.suffix.lower()
+    start, end = STARTS.get(suffix), ENDS.get(suffix)
+    if start and not head.startswith(start):
+        return f"{path} does not start as a {suffix} file does{_guess(head)}. Fetch it again."
+    if end and end not in tail and not _ends_late(path, suffix, end):
+        return f"{path} is cut off: its end is missing. Fetch it again."
+    kind = kind_of(path)
+    if kind == "nifti":
+        return _nifti_ends(path, size, tail)
+    if kind == "dicom" and head[128:132] != b"DICM":
+        return f"{path} does not start as a DICOM file does{_guess(head)}. Fetch it again."
+    return None
+
+
+def _ends_late(path: Path, suffix: str, end: bytes) -> bool:
+    """Some writers pad a file; then its end stands before the last bytes, or it decodes."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - LONG_TAIL))
+        rest = file.read().rstrip(b"\0")
+    if rest.endswith(end):
+        return True
+    return end in rest and suffix != ".npz" and look_fully(path) is None
+
+
+def _guess(head: bytes) -> str:
+    """What the file seems to be instead."""
+    text = head.lstrip()[:64].lower()
+    if text.startswith((b"<!doctype", b"<html")):
+        return " (it is a web page, perhaps of a failed sign-in)"
+    if text.startswith(b"version https://git-lfs"):
+        return " (it is a pointer to a file in Git LFS)"
+    kinds = {b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"PK\3\4": "zip", b"\x1f\x8b": "gzip"}
+    known = next((name for start, name in kinds.items() if head.startswith(start)), None)
+    return f" (it starts as {known})" if known else ""
+
+
+def _nifti_ends(path: Path, size: int, tail: bytes) -> str | None:
+    """Whether header and length agree: a .gz tells its unpacked length in its last four bytes."""
+    from datamodules.nifti import read_header
+
+    try:
+        header = read_header(path)
+    except UserError as error:
+        return str(error)
+    if path.suffix != ".gz":
+        return None if size >= header.bytes else f"{path} is cut off. Fetch it again."
+    unpacked = struct.unpack("<I", tail[-4:])[0]
+    if unpacked >= header.bytes % 2**32 or header.bytes >= 2**32:
+        return None
+    return f"{path} is cut off: its end is missing. Fetch it again."
+
+
+# what a dataset's check says -------------------------------------------------------
+class Funnel:
+    """How many samples each filter left; lines for people."""
+
+    def __init__(self, n: int, unit: str = "images") -> None:
+        self.unit, self.steps = unit, [("in the tables", n)]
+
+    def keep(self, reason: str, n: int) -> None:
+        """After the filter `reason`, n are left."""
+        self.steps.append((reason, n))
+
+    def lines(self) -> list[str]:
+        first = f"{self.steps[0][1]} {self.unit} {self.steps[0][0]}"
+        pairs = zip(self.steps, self.steps[1:], strict=False)
+        return [first, *(f"{n} after {why} ({n - last:+d})" for (_, last), (why, n) in pairs)]
+
+
+def check_counts(
+    found: Mapping[str, int], release: Mapping[str, int], expect: Expect, phantom: bool = False
+) -> list[str]:
+    """Counts that differ from the release's; with `expect=subset` only those that exceed it."""
+    if phantom:
+        return []
+    mistakes = []
+    for name, count in release.items():
+        have = found.get(name, 0)
+        if have > count or (have < count and expect == "full"):
+            word = " A partial or resized copy is read with data.expect=subset." * (have < count)
+            mistakes.append(f"{name}: {have} where the release has {count}.{word}")
+    return mistakes
+
+
+def split_missing(paths: Sequence[Path], root: Path, expect: Expect) -> tuple[set[Path], list[str]]:
+    """The paths that are not there, and the sentence about them, which `expect=subset` spares."""
+    missing = _missing(paths)
+    if not missing or expect == "subset":
+        return missing, []
+    shown = ", ".join(str(p.relative_to(root)) for p in sorted(missing)[:3])
+    return missing, [
+        f"{len(missing)} of {len(paths)} files are missing under {root}, such as {shown}. Fetch "
+        "them, or read a partial copy with data.expect=subset."
+    ]
+
+
+def _missing(paths: Sequence[Path]) -> set[Path]:
+    """One listing a folder is many times faster than asking for each file."""
+    folders: dict[Path, set[str]] = {}
+    missing = set()
+    for path in paths:
+        folder = path.parent
+        if folder not in folders:
+            folders[folder] = set(os.listdir(folder)) if folder.is_dir() else set()
+        if path.name not in folders[folder]:
+            missing.add(path)
+    return missing
+
+
+def read_bad_files(listed: str | None, used: Mapping[str, object] | set[str]) -> set[str]:
+    """The files of a list, one relative path a line, all of which must be used by the dataset."""
+    if listed is None:
+        return set()
+    path = Path(listed).expanduser()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"bad_files={listed} cannot be read ({error}).") from None
+    names = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    for number, name in enumerate(names, start=1):
+        if name not in used:
+            raise UserError(
+                f"bad_files={listed} names {name!r} (entry {number}), which is no file of this "
+                "dataset. Paths are relative to data.root, with suffix."
+            )
+    return set(names)
+
+
+def describe_bad_files(names: set[str]) -> list[str]:
+    """What is said whenever files are left out; empty when none are."""
+    if not names:
+        return []
+    shown = ", ".join(sorted(names)[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+    return [f"{len(names)} files are left out by data.bad_files: {shown}"]
