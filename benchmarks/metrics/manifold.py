@@ -1,12 +1,15 @@
-"""Precision and recall by nearest neighbours in feature space."""
+"""Precision, recall, density and coverage by nearest neighbours in feature space."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from benchmarks.metrics.declaration import FEATURES, metric, too_large
+from benchmarks.metrics.neighbours import centred, nearest, tiles_between, within
 from medbench.core.errors import UserError
 
-CHUNK = 1024
-SAME = 1e-12  # squared distances below this share of the squared norms are rounding: equal points
+PRC = ("precision", "recall", "f1")
+DENSITY = ("density", "coverage")
 
 
 @metric(
@@ -16,50 +19,81 @@ SAME = 1e-12  # squared distances below this share of the squared norms are roun
     min_samples=4,
     version=1,
     source="Kynkaanniemi et al. 2019, eq. 1 and 2; k = 3, within or on the sphere (<=)",
-    gives=("precision", "recall", "f1"),
+    gives=PRC,
     sizes=("k",),
 )
 def prc(real: np.ndarray, fake: np.ndarray, *, k: int = 3) -> dict[str, float]:
     """Shares of fakes inside the real manifold and of reals inside the generated one, and their
     harmonic mean, which is 0 when both are 0. Exact, in chunks; k leaves out the point itself."""
-    for features, which in ((real, "real"), (fake, "generated")):
-        if k >= len(features):
-            raise UserError(too_large("prc", "k", k, len(features) - 1, f"other {which}"))
-    centre = real.mean(axis=0, dtype=np.float64)  # small norms keep the distances exact
-    real, fake = real - centre, fake - centre
-    precision = float(inside(fake, real, radii(real, k)).mean())
-    recall = float(inside(real, fake, radii(fake, k)).mean())
+    return _measure(real, fake, "prc", k, None)
+
+
+@metric(
+    "density_coverage",
+    direction="higher",
+    needs=FEATURES,
+    min_samples=4,
+    version=1,
+    source="Naeem et al. 2020, eq. 4 and 5; k = 5, strictly within the sphere (<)",
+    gives=DENSITY,
+    sizes=("k",),
+)
+def density_coverage(real: np.ndarray, fake: np.ndarray, *, k: int = 5) -> dict[str, float]:
+    """Density: real balls that a fake lies in, over k, on average (may exceed 1). Coverage: share
+    of real balls that hold a fake. A ball reaches to the k-th nearest other real point."""
+    return _measure(real, fake, "density_coverage", None, k)
+
+
+@metric(
+    "manifold",
+    direction="higher",
+    needs=FEATURES,
+    min_samples=4,
+    version=1,
+    source="prc and density_coverage of one pass over the neighbours",
+    gives=(*PRC, *DENSITY),
+    sizes=("k", "density_k"),
+)
+def manifold(
+    real: np.ndarray, fake: np.ndarray, *, k: int = 3, density_k: int = 5
+) -> dict[str, float]:
+    """What `prc` gives at k and `density_coverage` at density_k, for the price of one of them."""
+    return _measure(real, fake, "manifold", k, density_k)
+
+
+def _measure(
+    real: np.ndarray, fake: np.ndarray, name: str, k: int | None, density_k: int | None
+) -> dict[str, float]:
+    _check_sizes(name, [size for size in (k, density_k) if size], len(real), len(fake))
+    reals, fakes = centred(real, fake)
+    real_radii, _ = nearest(reals, reals, max(k or 0, density_k or 0))
+    fake_radii = nearest(fakes, fakes, k)[0][:, k - 1] if k else np.zeros(len(fake))
+    precise, recalled, covered = (np.zeros(len(x), bool) for x in (fake, real, real))
+    balls = np.zeros(len(fake))
+    for rows, columns, tile in tiles_between(fakes, reals):
+        about = (fakes, reals, rows, columns, tile)
+        if k:
+            inside = within(*about, real_radii[None, columns, k - 1], on_sphere=True)
+            precise[rows] |= inside.any(1)
+            recalled[columns] |= within(*about, fake_radii[rows, None], on_sphere=True).any(0)
+        if density_k:
+            inside = within(*about, real_radii[None, columns, density_k - 1], on_sphere=False)
+            balls[rows] += np.count_nonzero(inside, axis=1)
+            covered[columns] |= inside.any(0)
+    found = _f1(float(precise.mean()), float(recalled.mean())) if k else {}
+    if density_k:
+        found |= {"density": float(balls.mean() / density_k), "coverage": float(covered.mean())}
+    return found
+
+
+def _f1(precision: float, recall: float) -> dict[str, float]:
     both = precision + recall
-    return {
-        "precision": precision,
-        "recall": recall,
-        "f1": 2 * precision * recall / both if both else 0.0,
-    }
+    f1 = 2 * precision * recall / both if both else 0.0
+    return {"precision": precision, "recall": recall, "f1": f1}
 
 
-def radii(points: np.ndarray, k: int) -> np.ndarray:
-    """(n,) squared distance of each of (n, d) points to its k-th nearest other point."""
-    found = np.empty(len(points))
-    for start in range(0, len(points), CHUNK):
-        part = squared_distances(points[start : start + CHUNK], points)
-        rows = np.arange(len(part))
-        part[rows, start + rows] = np.inf
-        found[start : start + CHUNK] = np.partition(part, k - 1, axis=1)[:, k - 1]
-    return found
-
-
-def inside(points: np.ndarray, centres: np.ndarray, squared_radii: np.ndarray) -> np.ndarray:
-    """(n,) whether a point lies in the ball of at least one centre."""
-    found = [
-        (squared_distances(points[start : start + CHUNK], centres) <= squared_radii).any(1)
-        for start in range(0, len(points), CHUNK)
-    ]
-    return np.concatenate(found)
-
-
-def squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """(n, m) squared distances of double-precision rows; those of equal rows are exactly 0."""
-    norms = (x * x).sum(1)[:, None] + (y * y).sum(1)[None]
-    found = norms - 2 * (x @ y.T)
-    found[found < SAME * norms] = 0
-    return found
+def _check_sizes(name: str, sizes: Sequence[int], n_real: int, n_fake: int) -> None:
+    for n, which in ((n_real, "real"), (n_fake, "generated")):
+        for k in sizes:
+            if k >= n:
+                raise UserError(too_large(name, "k", k, n - 1, f"other {which}"))

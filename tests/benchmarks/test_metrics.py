@@ -143,7 +143,7 @@ def prc_by_loops(real: np.ndarray, fake: np.ndarray, k: int) -> tuple[float, flo
 
 @pytest.mark.parametrize("k", [3, 5])
 def test_prc_equals_a_loop(k: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmarks.metrics.manifold.CHUNK", 17)
+    monkeypatch.setattr("benchmarks.metrics.neighbours.TILE", 17)
     real, fake = draw(1, 60, 6), draw(2, 50, 6, 0.4)
     found = prc(real, fake, k=k)
     precision, recall = prc_by_loops(real.astype(float), fake.astype(float), k)
