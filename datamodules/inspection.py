@@ -3,10 +3,12 @@
 fast: both ends of each file. full: every file is decoded, by several processes, and the journal of
 what was found good lets a second look go on where the first one stopped."""
 
+import gzip
 import json
 import multiprocessing
 import os
 import struct
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -262,10 +264,22 @@ def _nifti_ends(path: Path, size: int, tail: bytes) -> str | None:
         return str(error)
     if path.suffix != ".gz":
         return None if size >= header.bytes else f"{path} is cut off. Fetch it again."
-    unpacked = struct.unpack("<I", tail[-4:])[0]
-    if unpacked >= header.bytes % 2**32 or header.bytes >= 2**32:
+    told = struct.unpack("<I", tail[-4:])[0]
+    if (told - header.bytes) % 2**32 < LONG_TAIL or _unpacked(path) >= header.bytes:
         return None
     return f"{path} is cut off: its end is missing. Fetch it again."
+
+
+def _unpacked(path: Path) -> int:
+    """The unpacked length, counted: a file packed in several parts tells only that of the last."""
+    count = 0
+    try:
+        with gzip.open(path) as file:
+            while part := file.read(1 << 20):
+                count += len(part)
+    except (OSError, EOFError, zlib.error):
+        return count
+    return count
 
 
 # what a dataset's check says -------------------------------------------------------
