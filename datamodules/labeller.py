@@ -4,7 +4,7 @@ Of each label: 1 = said to be present, 0 = said to be absent, -1 = said with dou
 mentioned. Where a report says several things, present wins over doubt and doubt over absence.
 No Finding is 1 where none of the twelve pathologies is present or doubtful, else NaN; an empty
 text has no label at all. History, questions and advice are no mention. `Consistent with` means
-present, `likely` doubt; a structure that is called normal (heart, mediastinum) is an absent finding."""
+present, `likely` doubt; a heart or mediastinum that is called normal is an absent finding."""
 
 import csv
 import sys

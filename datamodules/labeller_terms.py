@@ -52,7 +52,8 @@ PHRASES = {
         r"|catheters?|piccs?"
         r"|(?:porta?-?a?-?)?cath|mediports?|ports?|pacemakers?|pacers?|a?icds?|defibrillators?"
         r"|leads?(?! to)|electrodes?|wires?|clips?|prosthe(?:tic \w+|s[ei]s)"
-        r"|(?:valve|valvular) replacement|stents?|hardware|drains?|pumps?|devices?|swan-? ?ganz|sheaths?|cannulas?|screws?"
+        r"|(?:valve|valvular) replacement|stents?|hardware|drains?|pumps?|devices?"
+        r"|swan-? ?ganz|sheaths?|cannulas?|screws?"
         r"|filters?|pigtails?|stimulators?|extubat(?:ed|ion)|intubated|intubation|tracheostomy"
     ),
 }
