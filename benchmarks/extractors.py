@@ -1,14 +1,29 @@
-"""What turns images into features: a backbone, a layer and a resize rule."""
+"""What turns images into features: a network, a layer and a resize rule."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from medbench.core.errors import UserError
+from benchmarks.images import ANTIALIAS as RESIZE
+from benchmarks.images import RESIZES, resized, resized_volume
+from medbench.core.classes import load_class
+from medbench.core.errors import UserError, nearest
 from medbench.core.fingerprint import fingerprint
 
-RESIZE = "antialias bilinear"
+__all__ = ["NETWORKS", "RESIZE", "Extractor", "StageExtractor", "open_extractors", "resized"]
+
+NETWORKS = {
+    "inception": "benchmarks.pretrained.Inception",
+    "inception_logits": "benchmarks.pretrained.InceptionLogits",
+    "xrv_densenet121": "benchmarks.pretrained.XrayDenseNet",
+    "dinov2": "benchmarks.pretrained.VisionTransformer",
+    "rad_dino": "benchmarks.pretrained.RadDino",
+    "clip": "benchmarks.pretrained.ClipVision",
+    "med3d_resnet50": "benchmarks.volumes.Med3d",
+    "med3d_resnet10": "benchmarks.volumes.Med3d10",
+}
 
 
 class Extractor(Protocol):
@@ -37,18 +52,21 @@ class StageExtractor:
 
         from lit_models.backbones.classifier import open_classifier
 
-        if resize != RESIZE:
-            raise UserError(f"resize={resize!r} is not known; known is {RESIZE!r}.")
+        if resize not in RESIZES:
+            raise UserError(f"resize={resize!r} is not known; known are {', '.join(RESIZES)}.")
         self.size, self.resize, self.device = size, resize, device
         self._network: Any = open_classifier(stage, device)
         self.label_names = list(self._network.label_names)
-        self.channels = next(self._network.parameters()).shape[1]
+        first = next(self._network.parameters())
+        self.channels, self.dimensions = first.shape[1], first.ndim - 2
         config: Any = OmegaConf.load(Path(stage) / "config.yaml")
         self.stage_fingerprint = str(config["fingerprint"])
         self.fingerprint = fingerprint([self.stage_fingerprint, self.layer, resize, size])
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
-        return resized(image, self.size)
+        if self.dimensions == 3:
+            return resized_volume(image, self.size)
+        return resized(image, self.size, self.resize)
 
     def extract(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         import torch
@@ -58,28 +76,46 @@ class StageExtractor:
         return features.float().cpu().numpy(), scores.float().cpu().numpy()
 
 
-def resized(image: np.ndarray, size: int) -> np.ndarray:
-    """A (C, H, W) image as (C, size, size) by antialiased bilinear interpolation, in float32.
+def open_extractors(
+    protocol: dict[str, Any], device: str = "cpu", instead: str = ""
+) -> dict[str, Extractor]:
+    """The extractors that a protocol names, whose `stage` must be folders by now.
 
-    The aspect ratio is not kept; an image of the right size comes back as it is."""
-    if image.shape[1:] == (size, size):
-        return np.ascontiguousarray(image, dtype=np.float32)
-    from PIL import Image
-
-    planes = [Image.fromarray(np.asarray(plane, np.float32)) for plane in image]
-    shrunk = [plane.resize((size, size), Image.Resampling.BILINEAR) for plane in planes]
-    return np.stack([np.asarray(plane) for plane in shrunk])
-
-
-def open_extractors(protocol: dict[str, Any], device: str = "cpu") -> dict[str, Extractor]:
-    """The extractors that a protocol names, whose `stage` must be folders by now."""
+    instead: what to type where weights are absent, such as a protocol that needs none."""
     found: dict[str, Extractor] = {}
+    mistakes: list[str] = []
     for name, block in protocol["extractors"].items():
-        stage = str(block["stage"])
+        try:
+            found[name] = _open(name, block, device, instead)
+        except UserError as error:
+            mistakes += error.mistakes
+    if mistakes:
+        raise UserError(*mistakes)
+    return found
+
+
+def _open(name: str, block: dict[str, Any], device: str, instead: str) -> Extractor:
+    given = {key: value for key, value in block.items() if value is not None}
+    network = given.pop("network", None)
+    if network is None:
+        stage = str(given.get("stage"))
         if stage.startswith("stage:") or not Path(stage).is_dir():
             raise UserError(missing_stage(name, stage))
-        found[name] = StageExtractor(**(block | {"stage": stage}), device=device)
-    return found
+        return StageExtractor(**given, device=device)
+    if "stage" in given:
+        raise UserError(f"extractors.{name} names a network and a stage; set one of them to null.")
+    if network not in NETWORKS:
+        close = nearest(str(network), NETWORKS) or f"; known are {', '.join(NETWORKS)}."
+        raise UserError(f"extractors.{name}.network={network} is not known{close}")
+    kind: Callable[..., Extractor] = load_class(NETWORKS[network])
+    return kind(
+        given.get("weights"),
+        given.get("size"),
+        given.get("resize", RESIZE),
+        device,
+        name,
+        instead,
+    )
 
 
 def missing_stage(name: str, stage: str) -> str:

@@ -1,9 +1,10 @@
-"""One pass over a source with one extractor; of real sets, kept by content."""
+"""One pass over a source for all extractors that need it; of real sets, kept by content."""
 
 import json
 import logging
+import tempfile
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -12,15 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.extractors import Extractor, resized
+from benchmarks.extractors import Extractor
+from benchmarks.images import resized, resized_volume
 from benchmarks.sources import Source
 from medbench.core.errors import UserError
 from medbench.core.files import atomic_path, write_text
 from medbench.core.fingerprint import fingerprint, hash_file
 from medbench.core.progress import Progress
 
-VERSION = 1  # of the cache's layout
+VERSION = 2  # of the cache's layout
 BATCH, THREADS, AHEAD = 64, 4, 2
+ABOUT = ("sample_id", "subject_id", "text", "labels", "label_names", "age", "race", "meta")
+Loaded = tuple[list[np.ndarray], dict[str, Any]]
 
 log = logging.getLogger(__name__)
 
@@ -31,117 +35,210 @@ class Extracted:
 
     features: np.ndarray  # (n, d) float32, perhaps memory-mapped
     scores: np.ndarray  # (n, K) float32 in [0, 1]
-    subjects: list[str]
-    texts: list[str] | None  # None where the samples have none
+    rows: list[dict[str, Any]]  # each sample without its arrays
+
+    @property
+    def subjects(self) -> list[str]:
+        return [str(row["subject_id"]) for row in self.rows]
+
+    @property
+    def texts(self) -> list[str] | None:
+        """None where the samples have none."""
+        texts = [row.get("text") for row in self.rows]
+        return None if any(text is None for text in texts) else [str(text) for text in texts]
 
 
 def extract(
-    source: Source, extractor: Extractor, resolution: int, label: str, quiet: bool = False
-) -> Extracted:
-    """Decode in threads, in order; every image goes through the network exactly once."""
-    features, scores, subjects = [], [], []
-    texts: list[str | None] = []
-    with Progress(label, len(source.samples), unit="image", quiet=quiet) as progress:
-        for samples in _batches(source, extractor, resolution):
-            found = extractor.extract(np.stack([image for image, _ in samples]))
-            features.append(found[0])
-            scores.append(found[1])
-            subjects += [str(about["subject_id"]) for _, about in samples]
-            texts += [about.get("text") for _, about in samples]
-            progress.update(len(samples))
-    whole = Extracted(
-        np.concatenate(features),
-        np.concatenate(scores),
-        subjects,
-        None if any(text is None for text in texts) else [str(text) for text in texts],
-    )
-    if not np.isfinite(whole.features).all():
-        bad = int(np.flatnonzero(~np.isfinite(whole.features).all(1))[0])
-        name = source.samples[bad]["sample_id"]
-        raise UserError(f"{label}: the features of {name} are not finite numbers.")
-    return whole
+    source: Source,
+    extractors: Mapping[str, Extractor],
+    resolution: int,
+    folder: Path,
+    label: str,
+    quiet: bool = False,
+) -> dict[str, Extracted]:
+    """Decode in threads, in order; every image goes through each network exactly once.
+
+    Features are written to files under `folder` as they come, so that memory stays flat."""
+    n = len(source.samples)
+    written: dict[str, Any] = {}
+    widths: dict[str, int] = {}
+    rows: list[dict[str, Any]] = []
+    with Progress(label, n, unit="image", quiet=quiet) as progress:
+        for images, about in _batches(source, extractors, resolution):
+            for (name, extractor), batch in zip(extractors.items(), images, strict=True):
+                features, scores = extractor.extract(batch)
+                both = np.concatenate([features, scores], axis=1).astype(np.float32)
+                if name not in written:
+                    file = folder / f"{fingerprint([label, name, source.fingerprint])}.npy"
+                    shape = (n, both.shape[1])
+                    written[name] = np.lib.format.open_memmap(file, "w+", np.float32, shape)
+                    widths[name] = features.shape[1]
+                if not np.isfinite(both).all():
+                    bad = about[int(np.flatnonzero(~np.isfinite(both).all(1))[0])]
+                    raise UserError(
+                        f"{label}: the features of {bad['sample_id']} are not finite numbers."
+                    )
+                written[name][len(rows) : len(rows) + len(both)] = both
+            rows += about
+            progress.update(len(about))
+    return {
+        name: Extracted(both[:, : widths[name]], both[:, widths[name] :], rows)
+        for name, both in written.items()
+    }
 
 
 def cached(
     source: Source,
-    extractor: Extractor,
+    extractors: Mapping[str, Extractor],
     resolution: int,
     cache: Path,
     label: str,
     quiet: bool = False,
-) -> Extracted:
-    """The same, read from `cache` where it is known for this content and this extractor."""
-    key = fingerprint([VERSION, source.fingerprint, extractor.fingerprint, resolution])
-    known = _read(cache, key, len(source.samples))
-    if known is not None:
-        return known
-    found = extract(source, extractor, resolution, label, quiet)
-    _write(cache, key, found)
-    return found
+) -> dict[str, Extracted]:
+    """The same, read from `cache` where it is known for this content and these extractors."""
+    keys = {
+        name: fingerprint([source.fingerprint, extractor.fingerprint, resolution])
+        for name, extractor in extractors.items()
+    }
+    found = {name: _read(cache, key, len(source.samples)) for name, key in keys.items()}
+    unknown = {name: extractors[name] for name, known in found.items() if known is None}
+    if unknown:
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache, prefix=".pass-") as folder:
+            made = extract(source, unknown, resolution, Path(folder), label, quiet)
+            for name, one in made.items():
+                _write(cache, keys[name], one)
+    for name in unknown:
+        found[name] = _read(cache, keys[name], len(source.samples))
+    return {name: one for name, one in found.items() if one is not None}
 
 
 def _batches(
-    source: Source, extractor: Extractor, resolution: int
-) -> Iterator[list[tuple[np.ndarray, dict[str, Any]]]]:
-    load = partial(_load, source, extractor, resolution)
-    waiting: deque[list[Future[tuple[np.ndarray, dict[str, Any]]]]] = deque()
+    source: Source, extractors: Mapping[str, Extractor], resolution: int
+) -> Iterator[tuple[list[np.ndarray], list[dict[str, Any]]]]:
+    """For each batch, one array for each extractor, and what is known of the samples."""
+    load = partial(_load, source, extractors, resolution)
+    waiting: deque[list[Future[Loaded]]] = deque()
+
+    def ready() -> tuple[list[np.ndarray], list[dict[str, Any]]]:
+        loaded = [future.result() for future in waiting.popleft()]
+        images = [np.stack(parts) for parts in zip(*(images for images, _ in loaded), strict=True)]
+        return images, [about for _, about in loaded]
+
+    volumes = any(getattr(e, "dimensions", 2) == 3 for e in extractors.values())
+    size = 1 if volumes else BATCH
     with ThreadPoolExecutor(THREADS) as pool:
         try:
-            for start in range(0, len(source.samples), BATCH):
-                rows = range(start, min(start + BATCH, len(source.samples)))
+            for start in range(0, len(source.samples), size):
+                rows = range(start, min(start + size, len(source.samples)))
                 waiting.append([pool.submit(load, row) for row in rows])
                 if len(waiting) > AHEAD:
-                    yield [future.result() for future in waiting.popleft()]
+                    yield ready()
             while waiting:
-                yield [future.result() for future in waiting.popleft()]
+                yield ready()
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _load(
-    source: Source, extractor: Extractor, resolution: int, row: int
-) -> tuple[np.ndarray, dict[str, Any]]:
+def _load(source: Source, extractors: Mapping[str, Extractor], resolution: int, row: int) -> Loaded:
     sample = source.samples[row]
-    image = sample["image"]
-    if image.ndim != 3 or image.shape[0] != extractor.channels:
-        raise UserError(
-            f"The image {sample['sample_id']} has the shape {image.shape}; the extractor takes "
-            f"({extractor.channels}, height, width). Is it of another modality?"
-        )
+    image = check_image(sample)
+    prepared = []
+    for name, extractor in extractors.items():
+        accepts = getattr(extractor, "accepts", (extractor.channels,))
+        dimensions = getattr(extractor, "dimensions", 2)
+        if image.ndim != dimensions + 1 or image.shape[0] not in accepts:
+            sides = "height, width" if dimensions == 2 else "depth, height, width"
+            raise UserError(
+                f"The image {sample['sample_id']} has the shape {image.shape}; the extractor "
+                f"{name} takes ({' or '.join(map(str, accepts))}, {sides}). Is it of another "
+                "modality?"
+            )
+        prepared.append(extractor.prepare(fit(image, resolution)))
+    return prepared, about(sample)
+
+
+def check_image(sample: Mapping[str, Any]) -> np.ndarray:
+    """A sample's image, or a sentence where it is not one of finite numbers in [-1, 1]."""
+    image: np.ndarray = sample["image"]
     if not np.isfinite(image).all():
-        raise UserError(f"The image {sample['sample_id']} holds values that are not finite.")
-    about = {name: value for name, value in sample.items() if name in ("subject_id", "text")}
-    return extractor.prepare(resized(image, resolution)), about
+        raise UserError(
+            f"The image {sample['sample_id']} holds {int((~np.isfinite(image)).sum())} values that "
+            "are not finite numbers. Mend it, or take it out of the folder."
+        )
+    if image.size and (image.min() < -1.001 or image.max() > 1.001):
+        raise UserError(
+            f"The image {sample['sample_id']} has values from {image.min():.4g} to "
+            f"{image.max():.4g}; images are measured in [-1, 1]."
+        )
+    return image
+
+
+def fit(image: np.ndarray, resolution: int) -> np.ndarray:
+    """The protocol's resolution, before any extractor's own."""
+    return resized_volume(image, resolution) if image.ndim == 4 else resized(image, resolution)
+
+
+def about(sample: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept of a sample beside its features: no arrays but its labels."""
+    kept = {name: sample[name] for name in ABOUT if name in sample}
+    if "labels" in kept:
+        kept["labels"] = [None if np.isnan(x) else float(x) for x in np.asarray(kept["labels"])]
+        kept["label_names"] = list(kept["label_names"])
+    for name in ("age", "race"):
+        if name in kept:
+            kept[name] = float(kept[name])
+    meta = kept.get("meta", {})
+    kept["meta"] = {k: _plain(v) for k, v in meta.items() if not str(k).startswith("truth.")}
+    return kept
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
 def _read(cache: Path, key: str, n: int) -> Extracted | None:
-    """A cache entry, or None if there is none or it is damaged."""
-    about, array = cache / f"{key}.json", cache / f"{key}.npy"
-    if not about.exists():
+    """A cache entry; None if there is none, or if it is damaged or old, which is said."""
+    where, array = cache / f"{key}.json", cache / f"{key}.npy"
+    if not where.exists():
         return None
     try:
-        entry = json.loads(about.read_text(encoding="utf-8"))
+        entry = json.loads(where.read_text(encoding="utf-8"))
+        if entry.get("version") != VERSION:
+            raise ValueError(f"version {entry.get('version', 1)}, now {VERSION}")
         if hash_file(array) != entry["hash"]:
             raise ValueError("the content is not what was written")
         both = np.load(array, mmap_mode="r", allow_pickle=False)
-        if len(both) != n or len(entry["subjects"]) != n:
+        if len(both) != n or len(entry["rows"]) != n:
             raise ValueError(f"it holds {len(both)} of {n} images")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        log.warning("The cached features %s are damaged (%s); they are made again.", array, error)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        log.warning(
+            "The cached features %s are damaged or old (%s); they are made again.", array, error
+        )
         return None
     width = entry["features"]
-    return Extracted(both[:, :width], both[:, width:], entry["subjects"], entry["texts"])
+    return Extracted(both[:, :width], both[:, width:], entry["rows"])
 
 
 def _write(cache: Path, key: str, found: Extracted) -> None:
     """Features and scores side by side in one array; the description, last, makes it count."""
-    both = np.concatenate([found.features, found.scores], axis=1).astype(np.float32)
-    with atomic_path(cache / f"{key}.npy") as temporary, temporary.open("wb") as file:
-        np.save(file, both)
+    n, width = found.features.shape
+    with atomic_path(cache / f"{key}.npy") as temporary:
+        shape = (n, width + found.scores.shape[1])
+        both = np.lib.format.open_memmap(temporary, "w+", np.float32, shape)
+        for start in range(0, n, 1024):
+            rows = slice(start, start + 1024)
+            both[rows, :width], both[rows, width:] = found.features[rows], found.scores[rows]
+        both.flush()
+        del both
     entry = {
+        "version": VERSION,
         "hash": hash_file(cache / f"{key}.npy"),
-        "features": found.features.shape[1],
-        "subjects": found.subjects,
-        "texts": found.texts,
+        "features": width,
+        "rows": found.rows,
     }
     write_text(cache / f"{key}.json", json.dumps(entry, ensure_ascii=False))

@@ -1,48 +1,32 @@
 """From a protocol, generated and real images to values with intervals, floors and fingerprints."""
 
+import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks import intervals
+from benchmarks.adherence import adherence_of
 from benchmarks.extractors import RESIZE, Extractor
 from benchmarks.features import Extracted, cached, extract
-from benchmarks.metrics.declaration import FEATURES, Metric, load_metric, too_large
-from benchmarks.sources import Source
-from medbench.core.classes import load_class
-from medbench.core.errors import UserError, nearest
+from benchmarks.inputs import Inputs, findings_of, group_of
+from benchmarks.jobs import Job, make_job, plan_jobs
+from benchmarks.kinds import Value, values_of
+from benchmarks.metrics.declaration import FEATURES, OUTPUTS, SAMPLES
+from benchmarks.sources import Source, prepared
+from medbench.core.errors import UserError
 from medbench.core.fingerprint import canonical, fingerprint
-from medbench.core.seeds import rng
 
-FEW = 30  # prompts of a template below which a value says that it rests on few
-ENTRY = ("metric", "name", "arm", "real", "extractor", "asks", "settings")
-Value = dict[str, Any]
+__all__ = ["Value", "measure", "plan_jobs"]
 
-
-@dataclass(frozen=True)
-class Job:
-    """One entry of a protocol's metrics, with the sources that it names."""
-
-    metric: Metric
-    name: str
-    arm: str
-    real: str
-    extractor: str
-    asks: str | None
-    settings: dict[str, Any]
-
-    def names(self) -> list[str]:
-        if len(self.metric.gives) == 1:
-            return [self.name]
-        prefix = "" if self.name == self.metric.name else f"{self.name}/"
-        return [prefix + name for name in self.metric.gives]
+SMALLEST = 8  # rows of a group that is measured on its own
+DISTANCES = (FEATURES, OUTPUTS)
 
 
 def measure(
-    protocol: dict[str, Any],
+    protocol: Mapping[str, Any],
     fakes: Mapping[str, Source],
     reals: Mapping[str, Source],
     extractors: Mapping[str, Extractor],
@@ -50,272 +34,233 @@ def measure(
     seed: int,
     quiet: bool = False,
 ) -> list[Value]:
-    """The `values` of a result: every metric of the protocol, one pass per extractor and source."""
+    """The `values` of a result: every metric of the protocol, one pass per source.
+
+    A pass decodes an image once and shows it to every network that needs it, once."""
     jobs = plan_jobs(protocol, fakes, reals)
-    resolution = int(protocol["resolution"])
-    passes: dict[tuple[str, str, str], Extracted] = {}
-    for job in jobs:
-        extractor = extractors[job.extractor]
-        real, fake = ("real", job.real, job.extractor), ("fake", job.arm, job.extractor)
-        if real not in passes:
-            label = f"features of {job.real}"
-            passes[real] = cached(reals[job.real], extractor, resolution, cache, label, quiet)
-        if fake not in passes:
-            label = f"features of {job.arm}"
-            passes[fake] = extract(fakes[job.arm], extractor, resolution, label, quiet)
-    values: list[Value] = []
-    for job in jobs:
-        real_found = passes["real", job.real, job.extractor]
-        fake_found = passes["fake", job.arm, job.extractor]
-        kind = _distances if job.metric.needs == FEATURES else _adherence
-        found = kind(job, real_found, fake_found, extractors[job.extractor], seed)
-        about = _Comparable(job, fakes[job.arm], reals[job.real], extractors[job.extractor])
-        values += [about.completed(value, resolution) for value in found]
-    return values
+    how = protocol.get("preprocessing") or {}
+    fakes = {name: prepared(source, how) for name, source in fakes.items()}
+    reals = {name: prepared(source, how) for name, source in reals.items()}
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache, prefix=".measure-") as folder:
+        passes = Passes(fakes, reals, extractors, int(protocol["resolution"]), cache, quiet)
+        passes.run(jobs, Path(folder))
+        meter = _Meter(protocol, fakes, reals, extractors, passes, seed)
+        return [value for job in jobs for value in meter.values(job)]
 
 
-def plan_jobs(
-    protocol: dict[str, Any], fakes: Mapping[str, Source], reals: Mapping[str, Source]
-) -> list[Job]:
-    """The protocol's metrics, checked before any image is opened."""
-    mistakes: list[str] = []
-    jobs: list[Job] = []
-    for entry in protocol["metrics"]:
-        try:
-            jobs.append(_job(entry, protocol, fakes, reals))
-        except UserError as error:
-            mistakes += error.mistakes
-    for job in jobs:
-        mistakes += _too_few(job, len(fakes[job.arm].samples), len(reals[job.real].samples))
-    names = [name for job in jobs for name in job.names()]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        mistakes.append(f"Two values would be called {twice[0]}: give one of them a name.")
-    if mistakes:
-        raise UserError(*mistakes)
-    return jobs
+class Passes:
+    """Every source shown to every extractor that a job needs it for; each once."""
+
+    def __init__(
+        self,
+        fakes: Mapping[str, Source],
+        reals: Mapping[str, Source],
+        extractors: Mapping[str, Extractor],
+        resolution: int,
+        cache: Path,
+        quiet: bool,
+    ) -> None:
+        self.fakes, self.reals, self.extractors = fakes, reals, extractors
+        self.resolution, self.cache, self.quiet = resolution, cache, quiet
+        self._found: dict[tuple[str, str], Extracted] = {}
+
+    def run(self, jobs: list[Job], folder: Path) -> None:
+        wanted: dict[tuple[str, str], list[str]] = {}
+        for job in jobs:
+            for place, extractor in _shown(job, self.fakes):
+                names = wanted.setdefault(place, [])
+                names += [] if extractor in names else [extractor]
+        for (side, name), extractors in wanted.items():
+            source = self._source(side, name)
+            todo = {
+                e: self.extractors[e]
+                for e in extractors
+                if (source.fingerprint, e) not in self._found
+            }
+            if not todo:
+                continue
+            label = f"features of {name}" + (" (real)" if side == "pairs" else "")
+            if side == "fake":
+                made = extract(source, todo, self.resolution, folder, label, self.quiet)
+            else:
+                made = cached(source, todo, self.resolution, self.cache, label, self.quiet)
+            self._found |= {(source.fingerprint, e): one for e, one in made.items()}
+
+    def __call__(self, side: str, name: str, extractor: str) -> Extracted:
+        return self._found[self._source(side, name).fingerprint, extractor]
+
+    def _source(self, side: str, name: str) -> Source:
+        if side == "real":
+            return self.reals[name]
+        source = self.fakes[name]
+        return source.pairs if side == "pairs" and source.pairs is not None else source
 
 
-def _job(
-    entry: dict[str, Any] | str,
-    protocol: dict[str, Any],
-    fakes: Mapping[str, Source],
-    reals: Mapping[str, Source],
-) -> Job:
-    entry = {"metric": entry} if isinstance(entry, str) else entry
-    unknown = [key for key in entry if key not in ENTRY]
-    if unknown:
-        raise UserError(f"metrics: {unknown[0]} is not known{nearest(unknown[0], ENTRY)}.")
-    metric = load_metric(entry["metric"])
-    named = {}
-    known = {"arm": fakes, "real": reals, "extractor": protocol["extractors"]}
-    for key, choices in known.items():
-        named[key] = entry.get(key, next(iter(choices)))
-        if named[key] not in choices:
-            raise UserError(
-                f"metrics.{metric.name}.{key}={named[key]} is not there; there are "
-                f"{', '.join(choices)}."
-            )
-    settings = dict(entry.get("settings", {}))
-    return Job(
-        metric, entry.get("name", metric.name), **named, asks=entry.get("asks"), settings=settings
-    )
-
-
-def _too_few(job: Job, n_fake: int, n_real: int) -> list[str]:
-    """Sentences for sets that are too small for a metric or for its settings."""
-    found = []
-    for n, which in ((n_fake, "generated"), (n_real, "real")):
-        if n < job.metric.min_samples:
-            found.append(
-                f"{job.name} needs at least {job.metric.min_samples} {which} images; there are {n}."
-            )
-        for setting in job.metric.sizes:
-            value = job.settings.get(setting, 0)
-            if value > n:
-                found.append(too_large(job.name, setting, value, n, which))
+def _shown(job: Job, fakes: Mapping[str, Source]) -> list[tuple[tuple[str, str], str]]:
+    """Which sources a job shows to which extractors."""
+    needs, found = set(job.metric.needs), []
+    for extractor in job.extractors():
+        found.append((("fake", job.arm), extractor))
+    if job.extractor:
+        sets = job.reals() + ([job.real] if job.asks and job.real else [])
+        found += [(("real", name), job.extractor) for name in sets]
+        judged = "real_scores" in needs or ({"scores", "labels"} <= needs)
+        if judged and fakes[job.arm].pairs is not None:
+            found.append((("pairs", job.arm), job.extractor))
     return found
+
+
+class _Meter:
+    """Measures one job after the other, whole and by group."""
+
+    def __init__(
+        self,
+        protocol: Mapping[str, Any],
+        fakes: Mapping[str, Source],
+        reals: Mapping[str, Source],
+        extractors: Mapping[str, Extractor],
+        passes: Passes,
+        seed: int,
+    ) -> None:
+        self.protocol, self.fakes, self.reals = protocol, fakes, reals
+        self.extractors, self.passes, self.seed = extractors, passes, seed
+
+    def values(self, job: Job) -> list[Value]:
+        inputs = self._inputs(job)
+        found = self._measured(job, inputs)
+        for key in job.options.get("by") or ():
+            found += self._grouped(job, inputs, str(key))
+        about = _Comparable(self.protocol, job, self.fakes, self.reals, self.extractors)
+        return [about.completed(value) for value in found]
+
+    def _inputs(self, job: Job) -> Inputs:
+        resolution = int(self.protocol["resolution"])
+        return Inputs(job, self.fakes, self.reals, self.extractors, self.passes, resolution)
+
+    def _measured(self, job: Job, inputs: Inputs) -> list[Value]:
+        if job.asks:
+            real = self.passes("real", str(job.real), str(job.extractor)) if job.real else None
+            return adherence_of(job, inputs, real, self.seed)
+        if "second_values" in job.metric.needs:
+            inputs._made |= self._two_arms(job)
+        return values_of(job, inputs, self.seed)
+
+    def _two_arms(self, job: Job) -> dict[str, np.ndarray]:
+        """The per-sample values of both arms that a test compares."""
+        found = {}
+        for key, arm in (("first_values", job.arm), ("second_values", job.options["second"])):
+            entry = dict(job.options["of"]) | {"arm": arm}
+            inner = make_job(entry, self.protocol, self.fakes, self.reals)
+            if inner.metric.kind != SAMPLES:
+                raise UserError(
+                    f"{job.name}: of={inner.metric.name} gives no value for each sample, which a "
+                    "comparison of arms needs."
+                )
+            inputs = self._inputs(inner)
+            scores = inner.metric.values(*inputs.whole(), **inner.settings)
+            found[key] = np.asarray(scores[job.options.get("value", inner.metric.gives[0])])
+        return found
+
+    def _grouped(self, job: Job, inputs: Inputs, key: str) -> list[Value]:
+        """The same metric on the rows of each value of a key; small groups are left out."""
+        found = []
+        for name, rows in groups_of(inputs.about, key).items():
+            if len(rows) < max(SMALLEST, job.metric.min_samples):
+                continue
+            part = _Part(inputs, rows)
+            inner = replace(job, settings=_fitting(job, len(rows)))
+            for value in values_of(inner, part, self.seed):
+                about = {"name": f"{value['name']} [{key}={name}]", "group": {key: name}}
+                found.append(value | about)
+        return found
+
+
+def groups_of(about: list[dict[str, Any]], key: str) -> dict[str, np.ndarray]:
+    """Row numbers by the value of a key; `finding` puts a row under each label that it has."""
+    found: dict[str, list[int]] = {}
+    for place, row in enumerate(about):
+        values = list(findings_of(row)) if key == "finding" else [group_of(row, key)]
+        for value in values:
+            if value is not None:
+                found.setdefault(str(value), []).append(place)
+    return {name: np.array(found[name]) for name in sorted(found)}
+
+
+def _fitting(job: Job, n: int) -> dict[str, Any]:
+    return {k: min(v, n) if k in job.metric.sizes else v for k, v in job.settings.items()}
+
+
+class _Part(Inputs):
+    """The inputs of some generated rows."""
+
+    def __init__(self, inputs: Inputs, rows: np.ndarray) -> None:
+        self.__dict__.update(inputs.__dict__)
+        self.inputs, self.kept = inputs, rows
+        self._made = {}
+        self.__dict__["about"] = [inputs.about[int(i)] for i in rows]
+
+    @property
+    def n(self) -> int:
+        return len(self.kept)
+
+    def __getitem__(self, name: str) -> Any:
+        from benchmarks.inputs import WHOLE, part
+
+        if name not in self._made:
+            whole = self.inputs[name]
+            self._made[name] = whole if name in WHOLE else part(whole, self.kept)
+        return self._made[name]
 
 
 @dataclass(frozen=True)
 class _Comparable:
     """What two values must share to be ranked: nothing of seeds or of sampling settings."""
 
+    protocol: Mapping[str, Any]
     job: Job
-    fake: Source
-    real: Source
-    extractor: Extractor
+    fakes: Mapping[str, Source]
+    reals: Mapping[str, Source]
+    extractors: Mapping[str, Extractor]
 
-    def completed(self, value: Value, resolution: int) -> Value:
-        judged = self.job.metric.needs != FEATURES
-        asks = {"asks": self.job.asks} if self.job.asks else {}
-        settings = canonical(self.job.settings | asks)
-        template = value["name"].removeprefix(self.job.name) if judged else ""
+    def completed(self, value: Value) -> Value:
+        job, fake = self.job, self.fakes[self.job.arm]
+        distance = job.metric.needs in DISTANCES
+        options = {k: v for k, v in job.options.items() if k not in ("race", "age", "by")}
+        settings = canonical(job.settings | options)
+        beside = value["name"].removeprefix(job.name) if job.asks else ""
+        beside += canonical(value["group"]) if value.get("group") else ""
+        named = {name: self.extractors[name].fingerprint for name in job.extractors()}
+        real = self.reals[job.real] if job.real else None
         parts = {
-            "metric": f"{value['metric']}{template} {self.job.metric.version} {settings}",
-            "extractor": self.extractor.fingerprint,
-            "preprocessing": f"resized by {RESIZE} where sizes differ",
-            "resolution": resolution,
+            "metric": f"{value['metric']}{beside} {job.metric.version} {settings}",
+            "extractor": "+".join(named.values()) or None,
+            "preprocessing": self._preprocessing(),
+            "resolution": int(self.protocol["resolution"]),
             "n": value["n"],
-            "real set": None if judged else self.real.fingerprint,
-            "requests": self.fake.requests,
+            "real set": real.fingerprint if real and distance else None,
+            "requests": fake.requests,
         }
         whole = {
-            "arm": self.job.arm,
-            "extractor": self.job.extractor,
-            "direction": self.job.metric.direction,
+            "arm": job.arm,
+            "extractor": "+".join(named) or None,
+            "direction": job.metric.direction,
             "fingerprint": {"id": fingerprint(parts), "parts": parts},
         }
-        if self.fake.fingerprint == self.real.fingerprint:
+        if real is not None and fake.fingerprint == real.fingerprint:
             note = f"{value['note'] or ''} The generated set is the real set."
             value = value | {"note": note.strip()}
+        kinds = [k for k in map(self._kind, job.extractors()) if k]
+        if kinds:
+            whole["extractor_kind"] = "+".join(kinds)
         return {"name": value["name"], "metric": value["metric"]} | whole | value
 
+    def _preprocessing(self) -> str:
+        how = self.protocol.get("preprocessing") or {}
+        told = ", ".join(f"{name} {value}" for name, value in how.items())
+        return f"resized by {RESIZE} where sizes differ" + (f"; {told}" if told else "")
 
-# distances between sets -----------------------------------------------------------------------
-
-
-def _distances(
-    job: Job, real: Extracted, fake: Extracted, extractor: Extractor, seed: int
-) -> list[Value]:
-    """Every value of a metric on features, with its interval and its floor."""
-
-    def draws(purpose: str) -> np.random.Generator:
-        return rng(seed, job.arm, job.name, purpose)
-
-    def compute(x: np.ndarray, y: np.ndarray, stream: np.random.Generator) -> dict[str, float]:
-        most = min(len(x), len(y))
-        capped = {k: min(v, most) for k, v in job.settings.items() if k in job.metric.sizes}
-        randomness = {"rng": stream} if job.metric.draws else {}
-        return job.metric.values(x, y, **(job.settings | capped | randomness))
-
-    x, y = real.features, fake.features
-    value = compute(x, y, draws("value"))
-    stream = draws("halves")
-    spans = intervals.halves_interval(
-        value, lambda rows: compute(x, y[rows], stream), len(y), draws("interval")
-    )
-    floor, m = _floor(job, real, y, compute, draws("floor"))
-    note = _rank_note(len(x), len(y), x.shape[1]) if job.metric.name == "fid" else None
-    return [
-        {
-            "name": name,
-            "metric": given,
-            "value": value[given],
-            "low": spans[given][0],
-            "high": spans[given][1],
-            "n": len(y),
-            "n_real": len(x),
-            "floor": {"value": floor[0][given], "m": m, "generated": floor[1][given]}
-            if floor
-            else None,
-            "ceiling": None,
-            "chance": None,
-            "undefined": 0,
-            "note": note,
-        }
-        for name, given in zip(job.names(), job.metric.gives, strict=True)
-    ]
-
-
-def _floor(
-    job: Job, real: Extracted, fake: np.ndarray, compute: Any, stream: np.random.Generator
-) -> tuple[tuple[dict[str, float], dict[str, float]] | None, int]:
-    """Means over 10 splits: real against real between disjoint halves of m, and the generated
-    value against the same half at the same m. None where the halves are too small."""
-    if len(set(real.subjects)) < 2:
-        return None, 0
-    splits = [intervals.disjoint_halves(real.subjects, stream) for _ in range(intervals.FLOORS)]
-    m = min([len(fake)] + [len(half) for pair in splits for half in pair])
-    if m < job.metric.min_samples:
-        return None, m
-    pairs = []
-    for first, second in splits:
-        one, other = (real.features[stream.permutation(half)[:m]] for half in (first, second))
-        some = fake[stream.permutation(len(fake))[:m]]
-        pairs.append((compute(one, other, stream), compute(one, some, stream)))
-    names = job.metric.gives
-    floor, generated = (
-        {name: float(np.mean([pair[side][name] for pair in pairs])) for name in names}
-        for side in (0, 1)
-    )
-    return (floor, generated), m
-
-
-def _rank_note(n_real: int, n_fake: int, d: int) -> str | None:
-    n = min(n_real, n_fake)
-    return f"{n} images for {d} dimensions: biased upwards" if n <= d else None
-
-
-# scores per image -----------------------------------------------------------------------------
-
-
-def _adherence(
-    job: Job, real: Extracted, fake: Extracted, extractor: Extractor, seed: int
-) -> list[Value]:
-    """One value for each template of prompts, beside real frames and shuffled prompts."""
-    if fake.texts is None:
-        raise UserError(
-            f"{job.name} needs the prompts of the generated images: a manifest, or a table "
-            "captions.csv in their folder with the columns file and text."
-        )
-    if not job.asks:
-        raise UserError(f"metrics.{job.name}.asks is missing: the function that reads a prompt.")
-    asks = load_class(job.asks)
-    templates, unread = _templates(asks, fake.texts)
-    real_templates = _templates(asks, real.texts)[0] if real.texts else {}
-    values = []
-    for template, rows in templates.items():
-        stream = rng(seed, job.arm, job.name, template)
-        places, wanted = list(rows), list(rows.values())
-        matrix = job.metric(fake.scores[places], extractor.label_names, wanted, **job.settings)
-        own = np.diagonal(matrix)
-        span = intervals.bootstrap_interval(own, [fake.subjects[i] for i in places], stream)
-        shuffled = intervals.shuffled(matrix, stream)
-        there = real_templates.get(template, {})
-        values.append(
-            {
-                "name": f"{job.name}/{template}",
-                "metric": job.metric.name,
-                "value": float(own.mean()),
-                "low": span[0] if span else None,
-                "high": span[1] if span else None,
-                "n": len(places),
-                "n_real": len(there),
-                "floor": None,
-                "ceiling": _own_prompts(job, real, there, extractor) if there else None,
-                "chance": dict(zip(("value", "low", "high"), shuffled, strict=True)),
-                "undefined": unread,
-                "note": f"only {len(places)} prompts" if len(places) < FEW else None,
-            }
-        )
-    return values
-
-
-def _own_prompts(
-    job: Job, found: Extracted, rows: dict[int, dict[str, float]], extractor: Extractor
-) -> float:
-    """Share right of real frames with their own prompts."""
-    scores, names = found.scores, extractor.label_names
-    right = [job.metric(scores[[i]], names, [want], **job.settings) for i, want in rows.items()]
-    return float(np.mean(right))
-
-
-def _templates(asks: Any, texts: list[str]) -> tuple[dict[str, dict[int, dict[str, float]]], int]:
-    """What each prompt asks, by template and place; and how many prompts nothing can be asked of
-    (they are of no known form, or determine no label)."""
-    found: dict[str, dict[int, dict[str, float]]] = {}
-    unread = 0
-    for place, text in enumerate(texts):
-        try:
-            template, wanted = asks(text)
-        except ValueError:
-            unread += 1
-            continue
-        if wanted:
-            found.setdefault(template, {})[place] = wanted
-        else:
-            unread += 1
-    if not found:
-        raise UserError(f"None of {len(texts)} prompts can be judged, such as {texts[0][:80]!r}.")
-    return dict(sorted(found.items())), unread
+    def _kind(self, name: str) -> str | None:
+        """An extractor without its weights, so that two that differ in nothing else can be told."""
+        kind = getattr(self.extractors[name], "kind", None)
+        return str(kind) if kind else None

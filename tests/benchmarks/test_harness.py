@@ -87,7 +87,7 @@ PROTOCOL: dict[str, Any] = {
 
 @pytest.fixture
 def protocol(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    monkeypatch.setattr("benchmarks.harness.load_class", lambda dotted: asked)
+    monkeypatch.setattr("benchmarks.adherence.load_class", lambda dotted: asked)
     return PROTOCOL
 
 
@@ -131,7 +131,7 @@ def test_a_damaged_cache_entry_is_made_again(
         path.write_bytes(bytes(data))
     reader = Reader()
     assert run(protocol, tmp_path, reader) == first
-    assert reader.seen == 120 + 140 + 120 and caplog.text.count("are damaged") == 2
+    assert reader.seen == 120 + 140 + 120 and caplog.text.count("are damaged or old") == 2
 
 
 def test_values_carry_what_the_result_promises(protocol: dict[str, Any], tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_values_carry_what_the_result_promises(protocol: dict[str, Any], tmp_pat
     fid = values["fid"]
     assert set(fid) == {
         *("name", "metric", "arm", "extractor", "value", "low", "high", "n", "n_real"),
-        *("direction", "fingerprint", "floor", "ceiling", "chance", "undefined", "note"),
+        *("direction", "fingerprint", "floor", "ceiling", "chance", "undefined", "note", "draws"),
     }
     assert fid["low"] < fid["value"] < fid["high"] and fid["ceiling"] is None
     assert fid["floor"]["m"] == 70 and (fid["n"], fid["n_real"]) == (120, 140)

@@ -1,0 +1,404 @@
+"""What a metric asks for, by the names of its declaration: taken from passes, samples and pairs."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from benchmarks.extractors import Extractor
+from benchmarks.features import Extracted, check_image, fit
+from benchmarks.jobs import Job
+from benchmarks.sources import Source
+from medbench.core.classes import load_class
+from medbench.core.errors import UserError, nearest
+
+# Inputs that do not belong to generated rows, so that a part of those leaves them whole.
+WHOLE = {
+    *("real_features", "real_outputs", "score_names", "label_names", "race_names"),
+    *("train_features", "heldout_features", "train_subjects", "heldout_subjects"),
+    "second_values",
+}
+HOUNSFIELD = (-1024.0, 600.0)
+
+
+class Pictures(Sequence[np.ndarray]):
+    """Images of a source, opened when they are asked for."""
+
+    def __init__(
+        self, source: Source, resolution: int, key: str = "image", rows: Sequence[int] | None = None
+    ) -> None:
+        self.source, self.resolution, self.key = source, resolution, key
+        self.rows = range(len(source)) if rows is None else rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        sample = self.source.samples[int(self.rows[int(index)])]
+        if self.key not in sample:
+            raise UserError(f"The sample {sample['sample_id']} has no {self.key}.")
+        return fit(check_image(sample | {"image": sample[self.key]}), self.resolution)
+
+    def taken(self, rows: Any) -> "Pictures":
+        return Pictures(self.source, self.resolution, self.key, [self.rows[int(i)] for i in rows])
+
+
+class Made(Sequence[Any]):
+    """A function of each picture, made when it is asked for."""
+
+    def __init__(self, pictures: Sequence[Any], function: Callable[[Any], Any]) -> None:
+        self.pictures, self.function = pictures, function
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        return self.function(self.pictures[index])
+
+
+def part(value: Any, rows: np.ndarray) -> Any:
+    """Some rows of an input, whatever it is held in."""
+    if isinstance(value, np.ndarray):
+        return value[rows]
+    if isinstance(value, Mapping):
+        return {name: part(inner, rows) for name, inner in value.items()}
+    if isinstance(value, Pictures):
+        return value.taken(rows)
+    return [value[int(i)] for i in rows]
+
+
+class Inputs:
+    """The inputs of one job, each made once."""
+
+    def __init__(
+        self,
+        job: Job,
+        fakes: Mapping[str, Source],
+        reals: Mapping[str, Source],
+        extractors: Mapping[str, Extractor],
+        passes: Callable[[str, str, str], Extracted],
+        resolution: int,
+    ) -> None:
+        self.job, self.fakes, self.reals = job, fakes, reals
+        self.extractors, self._passes, self.resolution = extractors, passes, resolution
+        self.source = fakes[job.arm]
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._made:
+            maker = getattr(self, f"_{name}", None)
+            if maker is None:
+                raise UserError(f"{self.job.name}: the input {name} cannot be made here.")
+            self._made[name] = maker()
+        return self._made[name]
+
+    def __contains__(self, name: str) -> bool:
+        try:
+            self[name]
+        except UserError:
+            return False
+        return True
+
+    def whole(self) -> tuple[Any, ...]:
+        return tuple(self[name] for name in self.job.metric.needs)
+
+    def rows(self, rows: np.ndarray) -> tuple[Any, ...]:
+        """The inputs of some generated rows."""
+        needs = self.job.metric.needs
+        return tuple(self[name] if name in WHOLE else part(self[name], rows) for name in needs)
+
+    def more(self, rows: np.ndarray | None = None) -> dict[str, Any]:
+        """Those that the metric may need and that are at hand, by keyword."""
+        found = {}
+        for name in self.job.metric.may_need:
+            if name in self:
+                whole = self[name]
+                found[name] = whole if rows is None or name in WHOLE else part(whole, rows)
+        return found
+
+    @property
+    def n(self) -> int:
+        return len(self.source)
+
+    @cached_property
+    def about(self) -> list[dict[str, Any]]:
+        """Each generated sample without its arrays."""
+        if self.job.extractor:
+            return self.fake().rows
+        return [self.source.row(index) for index in range(self.n)]
+
+    @property
+    def subjects(self) -> list[str]:
+        """Whose images these are: of the real sample behind each, where it is known."""
+        return [str(row["subject_id"]) for row in self.about]
+
+    # passes ------------------------------------------------------------------------
+    def _extractor(self, option: str = "") -> Extractor:
+        return self.extractors[self.job.options[option] if option else str(self.job.extractor)]
+
+    def fake(self, option: str = "") -> Extracted:
+        name = self.job.options[option] if option else str(self.job.extractor)
+        return self._passes("fake", self.job.arm, name)
+
+    def real(self, name: str | None) -> Extracted:
+        return self._passes("real", str(name), str(self.job.extractor))
+
+    def _real_features(self) -> np.ndarray:
+        return self.real(self.job.real).features
+
+    def _fake_features(self) -> np.ndarray:
+        return self.fake().features
+
+    _real_outputs, _fake_outputs = _real_features, _fake_features
+
+    def _train_features(self) -> np.ndarray:
+        return self.real(self.job.options["train"]).features
+
+    def _heldout_features(self) -> np.ndarray:
+        return self.real(self.job.options["heldout"]).features
+
+    def _train_subjects(self) -> list[str]:
+        return self.real(self.job.options["train"]).subjects
+
+    def _heldout_subjects(self) -> list[str]:
+        return self.real(self.job.options["heldout"]).subjects
+
+    def _scores(self) -> np.ndarray:
+        return np.asarray(self.fake().scores)
+
+    def _score_names(self) -> list[str]:
+        names = list(self._extractor().label_names)
+        if not names:
+            raise UserError(
+                f"{self.job.name}: the extractor {self.job.extractor} judges nothing; name one "
+                "that gives scores."
+            )
+        return names
+
+    def _real_scores(self) -> np.ndarray:
+        return np.asarray(self._passes("pairs", self.job.arm, str(self.job.extractor)).scores)
+
+    def _probabilities(self) -> np.ndarray:
+        names = self._score_names()
+        groups = list(dict.fromkeys(n.partition("=")[0] for n in names if "=" in n))
+        group = self.job.options.get("group") or (groups[0] if len(groups) == 1 else None)
+        columns = [k for k, n in enumerate(names) if n.partition("=")[0] == group and "=" in n]
+        if not columns:
+            close = nearest(str(group), groups) or f"; there are {', '.join(groups) or 'none'}."
+            raise UserError(
+                f"{self.job.name}: group={group} names no classes of {self.job.extractor}{close}"
+            )
+        return np.asarray(self.fake().scores)[:, columns]
+
+    def _image_embeddings(self) -> np.ndarray:
+        return self.fake().features
+
+    def _text_embeddings(self) -> np.ndarray:
+        extractor: Any = self._extractor()
+        if not hasattr(extractor, "embed_texts"):
+            raise UserError(
+                f"{self.job.name}: the extractor {self.job.extractor} reads no texts; name a CLIP."
+            )
+        return np.asarray(extractor.embed_texts(self.texts()))
+
+    def _posture(self) -> np.ndarray:
+        found = self.fake().features
+        if found.shape[1] != 5:
+            raise UserError(
+                f"{self.job.name}: the extractor {self.job.extractor} gives {found.shape[1]} "
+                "numbers an image; a posture network gives 5."
+            )
+        return np.asarray(found)
+
+    def _race_scores(self) -> np.ndarray:
+        return np.asarray(self.fake("race").scores)
+
+    def _race_names(self) -> list[str]:
+        return [name.rpartition("=")[2] for name in self._extractor("race").label_names]
+
+    def _races(self) -> list[str]:
+        names, found = self["race_names"], []
+        for row in self._facts("race"):
+            value = row["race"]
+            found.append(str(value) if isinstance(value, str) else names[int(value)])
+        return found
+
+    def _predicted_ages(self) -> np.ndarray:
+        found = self.fake("age")
+        values = found.scores if found.scores.shape[1] == 1 else found.features
+        return np.asarray(values[:, 0], np.float64)
+
+    def _ages(self) -> np.ndarray:
+        return np.array([float(row["age"]) for row in self._facts("age")])
+
+    def _facts(self, key: str) -> list[dict[str, Any]]:
+        """The rows that say something of each sample: the request's own, or the real sample's."""
+        for rows in (self.about, self._pair_rows() if self.source.pairs else []):
+            found = [row if key in row else row.get("meta", {}).get("request", {}) for row in rows]
+            if found and all(row.get(key) is not None for row in found):
+                return found
+        raise UserError(
+            f"{self.job.name} needs the {key} of every generated image: a column {key} of the "
+            "table, or data=NAME, whose samples have it."
+        )
+
+    def _pair_rows(self) -> list[dict[str, Any]]:
+        pairs = self._pairs()
+        return [pairs.row(index) for index in range(len(pairs))]
+
+    # texts and labels ------------------------------------------------------------------
+    def texts(self) -> list[str]:
+        return [str(row["text"]) for row in self._facts("text")]
+
+    def _labels(self) -> np.ndarray:
+        rows = self._facts("labels")
+        names = self._label_names()
+        table = np.full((len(rows), len(names)), np.nan)
+        for place, row in enumerate(rows):
+            given = dict(zip(self._names_of(row), row["labels"], strict=True))
+            for column, name in enumerate(names):
+                value = given.get(name)
+                table[place, column] = np.nan if value is None else float(value)
+        return table
+
+    def _names_of(self, row: Mapping[str, Any]) -> list[str]:
+        called = self.job.options.get("called") or {}
+        return [called.get(name, name) for name in row["label_names"]]
+
+    def _label_names(self) -> list[str]:
+        """All, or those that the entry lists; under the names that the scores have."""
+        found = self._names_of(self._facts("labels")[0])
+        wanted = self.job.options.get("labels")
+        if wanted is None:
+            return [n for n in found if n in self["score_names"]] if self.job.extractor else found
+        called = self.job.options.get("called") or {}
+        names = [called.get(name, name) for name in wanted]
+        for name in names:
+            if name not in found:
+                raise UserError(
+                    f"{self.job.name}: the images have no label {name}{nearest(name, found)}. "
+                    f"They have {', '.join(found)}."
+                )
+        return names
+
+    def _groups(self) -> list[str]:
+        key = self.job.options.get("pairing")
+        if key is None:
+            return ["all"] * self.n
+        return [str(group_of(row, key)) for row in self.about]
+
+    # images ------------------------------------------------------------------------
+    def _pairs(self) -> Source:
+        if self.source.pairs is None:
+            raise UserError(
+                f"{self.job.name} compares each generated image with the real one of its request, "
+                "which are not known: name data=NAME, or a folder of real images whose file names "
+                "or sample_ids are the generated ones'."
+            )
+        return self.source.pairs
+
+    def _fake_images(self) -> Pictures:
+        return Pictures(self.source, self.resolution)
+
+    def _real_images(self) -> Pictures:
+        key = "prior_image" if self.job.options.get("against") == "prior" else "image"
+        return Pictures(self._pairs(), self.resolution, key)
+
+    def _controls(self) -> dict[str, np.ndarray]:
+        names = self.job.options["controls"]
+        pairs = self._pairs()
+        found: dict[str, list[np.ndarray]] = {name: [] for name in names}
+        for index in range(len(pairs)):
+            controls = pairs.samples[index].get("controls") or {}
+            for name in names:
+                if name not in controls:
+                    close = nearest(name, controls) or f"; there are {', '.join(controls)}."
+                    raise UserError(f"{self.job.name}: the data have no control {name}{close}")
+                found[name].append(fit(controls[name], self.resolution)[0])
+        return {name: np.stack(maps) for name, maps in found.items()}
+
+    def _fake_controls(self) -> dict[str, np.ndarray]:
+        functions = {n: load_class(dotted) for n, dotted in self.job.options["controls"].items()}
+        found: dict[str, list[np.ndarray]] = {name: [] for name in functions}
+        for image in self["fake_images"]:
+            for name, function in functions.items():
+                found[name].append(np.squeeze(fit(np.atleast_3d(function(image)), self.resolution)))
+        return {name: np.stack(maps) for name, maps in found.items()}
+
+    def _fake_masks(self) -> dict[str, Sequence[np.ndarray]]:
+        return self._segmented(self["fake_images"])
+
+    def _real_masks(self) -> dict[str, Sequence[np.ndarray]]:
+        return self._segmented(self["real_images"])
+
+    def _segmented(self, pictures: Sequence[np.ndarray]) -> dict[str, Sequence[np.ndarray]]:
+        function = load_class(self.job.options["segment"])
+        found: dict[str, list[np.ndarray]] = {}
+        for image in pictures:
+            for name, mask in function(image).items():
+                found.setdefault(name, []).append(np.squeeze(np.asarray(mask)) > 0)
+        return dict(found)
+
+    # volumes -----------------------------------------------------------------------
+    def _volumes_hu(self) -> Made:
+        low, high = self.job.options.get("window") or HOUNSFIELD
+
+        def hounsfield(image: np.ndarray) -> np.ndarray:
+            return (image[0].astype(np.float64) + 1) / 2 * (high - low) + low
+
+        return Made(self["fake_images"], hounsfield)
+
+    def _volume_masks(self) -> Sequence[Mapping[str, np.ndarray]]:
+        dotted = self.job.options.get("segment")
+        if dotted is None:
+            return Made(range(self.n), self._own_masks)
+        return Made(self["volumes_hu"], load_class(dotted))
+
+    def _own_masks(self, index: int) -> dict[str, np.ndarray]:
+        sample = self.source.samples[index]
+        if "masks" not in sample:
+            raise UserError(
+                f"{self.job.name} needs masks, which {sample['sample_id']} lacks; name what "
+                "segments a volume with segment=DOTTED.PATH."
+            )
+        return {name: np.squeeze(mask) for name, mask in sample["masks"].items()}
+
+    def _spacing_mm(self) -> np.ndarray:
+        return np.array([list(row["spacing_mm"]) for row in self._facts("spacing_mm")], np.float64)
+
+
+def group_of(row: Mapping[str, Any], key: str) -> Any:
+    """The value of a key of a sample, of its meta or of its request; None where it has none."""
+    meta = row.get("meta", {})
+    request = meta.get("request", {})
+    for place in (row, meta, request, request.get("meta", {})):
+        if place.get(key) is not None:
+            return place[key]
+    if key == "age_band" and (age := group_of(row, "age")) is not None:
+        return age_band(float(age))
+    return None
+
+
+def age_band(age: float) -> str | None:
+    """Twenty years from 20 to 80, and what is outside."""
+    if not np.isfinite(age):
+        return None
+    edges = (20, 40, 60, 80)
+    for low, high in pairwise(edges):
+        if low <= age < high:
+            return f"{low} to {high - 1}"
+    return "under 20" if age < 20 else "80 and over"
+
+
+def findings_of(row: Mapping[str, Any]) -> Iterator[str]:
+    """The labels that hold of a sample."""
+    source = row if "labels" in row else row.get("meta", {}).get("request", {})
+    for name, value in zip(source.get("label_names", ()), source.get("labels", ()), strict=False):
+        if value == 1:
+            yield str(name)
