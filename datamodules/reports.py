@@ -167,7 +167,7 @@ def _sections(text: str) -> dict[str, str]:
 def _close(found: dict[str, str], name: str, lines: Sequence[str]) -> None:
     """Keep a section's text; a joint section is findings and impression alike."""
     if text := _joined("\n".join(lines)):
-        found |= {part: text for part in (("findings", "impression") if name == JOINT else (name,))}
+        found |= dict.fromkeys(("findings", "impression") if name == JOINT else (name,), text)
 
 
 def _heading(line: str, previous: str) -> tuple[str, str] | None:
