@@ -13,10 +13,10 @@ from datamodules.geometry import Fit, Mode
 from datamodules.inspection import Expect, describe_bad_files, inspect_files
 from datamodules.labels import CANONICAL, Blank, Uncertain
 from datamodules.mimic_iv import Person
-from datamodules.mimic_reports import Section
 from datamodules.mimic_source import SECTIONS, AgeRule, MimicSource, TextChoice
 from datamodules.mimic_tables import RADIOLOGIST, TREE, VIEWS, Images, read_radiologist, sides
 from datamodules.radiographs import check_polarity, read_radiograph
+from datamodules.reports import Fallback, Section
 from datamodules.splits import check_leak, hash_share
 from medbench.core.batch import Sample
 from medbench.core.errors import UserError, nearest
@@ -62,8 +62,8 @@ class MimicCxrJpg(DataModule):
         fit: Mode = "crop",
         views: Sequence[str] = ("PA", "AP"),  # of PA, AP, lateral, other
         test_views: Sequence[str] = (),  # of the test split, where they differ
-        section: Section = "impression",  # none: without reports
-        fallback: Sequence[str] = (),  # findings, last_paragraph: where the section is empty
+        section: Section | Literal["none"] = "impression",  # none: without reports
+        fallback: Sequence[Fallback] = (),  # findings, last_paragraph: where the section is empty
         max_tokens: int = 0,  # longest text, start and end tokens counted; 0 = any
         tokenizer: str | None = None,  # the folder of the CLIP tokenizer's files
         strip_priors: bool = False,  # without sentences that compare with an earlier image

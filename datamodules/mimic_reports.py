@@ -3,18 +3,17 @@
 import os
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from datamodules.mimic_tables import release_folder
-from datamodules.tables import read_table
+from datamodules.reports import parse_report, read_ranges
 from medbench.core.errors import UserError
 
-Section = Literal["impression", "findings", "findings_impression", "report", "none"]
 TOP, ZIP = "mimic-cxr", "mimic-cxr-reports.zip"
 TREE = f"""{TOP}/2.0.0/ (or the files in {TOP}/ itself)
   {ZIP}, or unpacked: files/p10/p10000001/s50000001.txt ... files/p19/"""
@@ -27,7 +26,7 @@ class Reports:
     def __init__(self, root: Path, overrides: Path | None = None) -> None:
         self.folder = _release(root)
         self.zip = None if (self.folder / "files").is_dir() else _Zip(self.folder / ZIP)
-        self._overrides = _read_overrides(overrides) if overrides else {}
+        self._ranges = read_ranges(overrides) if overrides else {}
 
     def name(self, subject: str, study: str) -> str:
         """Relative to `folder`, and in the zip."""
@@ -60,29 +59,15 @@ class Reports:
 
     def sections(self, subject: str, study: str) -> dict[str, str]:
         """Its sections by name, and the whole under `report`."""
-        from datamodules.reports import parse_report
-
         text = self.text(subject, study)
-        found = dict(parse_report(text))
-        for section, start, end in self._overrides.get(study, []):
-            found[section] = " ".join(text[start:end].split())
+        found = parse_report(text, self._ranges.get(study))
         return found | {"report": " ".join(text.split())}
 
     def content(self, studies: Sequence[tuple[str, str]]) -> list[Any]:
         """Name and size of each report's file, and what the overrides say."""
         names = [self.name(subject, study) for subject, study in studies]
         sizes = self.zip.sizes(names) if self.zip else [_size(self.folder / n) for n in names]
-        return [sorted(zip(names, sizes, strict=True)), sorted(self._overrides.items())]
-
-
-def choose(sections: Mapping[str, str], section: str, fallback: Sequence[str]) -> str:
-    """The asked text, else the first fallback that is not empty, else an empty one."""
-    for name in (section, *fallback):
-        parts = ("findings", "impression") if name == "findings_impression" else (name,)
-        found = " ".join(sections[part] for part in parts if sections.get(part))
-        if found:
-            return found
-    return ""
+        return [sorted(zip(names, sizes, strict=True)), sorted(self._ranges.items())]
 
 
 def _size(path: Path) -> int:
@@ -97,21 +82,6 @@ def _release(root: Path) -> Path:
         return release_folder(root, TOP, ZIP, TREE)
     except UserError:
         return release_folder(root, TOP, "files", TREE)
-
-
-def _read_overrides(path: Path) -> dict[str, list[tuple[str, int, int]]]:
-    """Text ranges that a user gives for reports with unusual headings, by study."""
-    found: dict[str, list[tuple[str, int, int]]] = {}
-    for i, row in enumerate(read_table(path, ("study_id", "section", "start", "end"))):
-        try:
-            place = (row["section"], int(row["start"]), int(row["end"]))
-        except ValueError:
-            raise UserError(
-                f"{path}, row {i + 2}: start and end count characters of the report; given are "
-                f"{row['start']!r} and {row['end']!r}."
-            ) from None
-        found.setdefault(row["study_id"].removeprefix("s"), []).append(place)
-    return found
 
 
 class _Zip:

@@ -13,7 +13,7 @@ from datamodules.columns import text
 from datamodules.inspection import Expect, check_counts, read_bad_files
 from datamodules.labels import Blank, Uncertain
 from datamodules.mimic_iv import RACE_NAMES, Demographics, Person
-from datamodules.mimic_reports import Reports, Section, choose
+from datamodules.mimic_reports import Reports
 from datamodules.mimic_tables import (
     RELEASE,
     STEM,
@@ -25,6 +25,7 @@ from datamodules.mimic_tables import (
     read_images,
     release_folder,
 )
+from datamodules.reports import Fallback, Section, choose_text, strip_priors
 from datamodules.tables import find_table
 from medbench.core.errors import UserError
 from medbench.core.fingerprint import fingerprint, hash_file
@@ -36,8 +37,8 @@ SECTIONS = ("report", "findings", "impression")
 class TextChoice:
     """Which text of a report is a sample's, and how long it may be in tokens (0 = any length)."""
 
-    section: Section = "impression"
-    fallback: tuple[str, ...] = ()
+    section: Section | Literal["none"] = "impression"
+    fallback: tuple[Fallback, ...] = ()
     strip_priors: bool = False
     max_tokens: int = 0
     tokenizer: str | None = None
@@ -54,19 +55,14 @@ class TextChoice:
             found.append(
                 "section=none has no text: leave out max_tokens, fallback and strip_priors."
             )
-        odd = [name for name in self.fallback if name not in ("findings", "last_paragraph")]
-        if odd:
-            found.append(f"fallback={odd[0]} is not known; it is of findings, last_paragraph.")
         return found
 
     def of(self, sections: dict[str, str]) -> str:
         """The text out of the sections of a report; empty where it has none."""
-        found = choose(sections, self.section, self.fallback)
-        if found and self.strip_priors:
-            from datamodules.reports import strip_priors
-
-            return strip_priors(found)
-        return found
+        if self.section == "none":
+            return ""
+        found = choose_text(sections, self.section, self.fallback)
+        return strip_priors(found) if self.strip_priors else found
 
     def too_long(self, texts: Sequence[str]) -> list[bool]:
         """Whether each text has more tokens than allowed, start and end tokens counted."""

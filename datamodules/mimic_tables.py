@@ -145,10 +145,15 @@ def read_images(folder: Path, source: str, uncertain: str, blank: str) -> Images
     labels, labelled = _labels(folder, source, uncertain, blank, table["study_id"])
     return Images(
         folder,
-        *(table[name] for name in names),
-        _splits(folder, table),
-        labels,
-        labelled,
+        dicom=table["dicom_id"],
+        subject=table["subject_id"],
+        study=table["study_id"],
+        view=table["ViewPosition"],
+        date=table["StudyDate"],
+        time=table["StudyTime"],
+        split=_splits(folder, table),
+        labels=labels,
+        labelled=labelled,
     )
 
 
