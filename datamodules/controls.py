@@ -177,17 +177,19 @@ def attention(
     height: int,
     width: int,
     *,
-    sigma: float = SIGMA,
+    sigma: float | tuple[float, float] = SIGMA,
     weight: Literal["count", "duration"] = "count",
     focus: Literal["all", "focal"] = "all",
 ) -> Array:
     """(F, 4) gaze as an (H, W) float32 map in [0, 1] with maximum 1; zeros without fixations.
 
-    Each fixation adds a Gaussian of `sigma` times the width, of weight 1 or its duration. focal:
-    only the fixations of the cluster, of two, that was looked at longer."""
+    Each fixation adds a Gaussian of `sigma` times the width (or a pair: shares of width and of
+    height), of weight 1 or its duration. focal: only the fixations of the cluster, of two, that was
+    looked at longer."""
     gaze = gaze[longer_cluster(gaze)] if focus == "focal" else gaze
     weights = gaze[:, 3] if weight == "duration" else np.ones(len(gaze))
-    spread = np.full((len(gaze), 2), sigma) * (1, width / height)
+    pair = sigma if isinstance(sigma, tuple) else (sigma, sigma * width / height)
+    spread = np.tile(np.array(pair, np.float64), (len(gaze), 1))
     heat = _sum_gaussians(gaze[:, :2], spread, weights, height, width)
     top = heat.max()
     return (heat / top if top > 0 else heat).astype(np.float32)
