@@ -50,7 +50,7 @@ def load(words: Sequence[str], library: Library) -> Config:
 def compose(words: Sequence[str], library: Library) -> Config:
     """The whole config of a run. Names that lead nowhere raise UserError with every other
     mistake that can be found; what a composed config may still get wrong is `check`'s."""
-    composer = _Composer(library)
+    composer = Composer(library)
     config = composer.run(words)
     if composer.mistakes:
         raise UserError(*dict.fromkeys(composer.mistakes + check(config, library)))
@@ -84,7 +84,7 @@ def to_yaml(config: Config) -> str:
     return yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=100)
 
 
-class _Composer:
+class Composer:
     """Composes one config, and collects what goes wrong on the way."""
 
     def __init__(self, library: Library) -> None:
