@@ -16,6 +16,7 @@ from datamodules.phantom.cxr_findings import (
     draw_presence,
     follow,
 )
+from datamodules.phantom.cxr_render import render
 from datamodules.phantom.cxr_study import (
     DEVICES,
     DOMAIN,
@@ -35,6 +36,19 @@ from datamodules.phantom.cxr_study import (
 from datamodules.phantom.streams import GRAIN, Address, Stream
 from medbench.core.errors import UserError, nearest
 
+__all__ = [
+    "address",
+    "counterfactual",
+    "draw_patient",
+    "draw_study",
+    "journey",
+    "labels_of",
+    "later_to_prior",
+    "least_feature",
+    "render",
+    "single",
+    "truth_of",
+]
 Array = np.ndarray
 Fixed = Mapping[str, Any]
 
@@ -116,8 +130,7 @@ def _study(
     if DEVICES in findings:
         air = findings.get("Pneumothorax")
         kinds = fixed.get("devices")
-        s = _stream(place, "devices")
-        devices = draw_devices(s, min_feature, air.side if air else "", kinds)
+        devices = draw_devices(place, min_feature, air.side if air else "", kinds)
     return Study(
         place=place,
         patient=patient,

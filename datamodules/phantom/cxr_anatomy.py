@@ -2,7 +2,7 @@
 
 Only + - * / and square roots decide what lies inside a shape."""
 
-from functools import lru_cache
+from functools import cache
 from math import sqrt
 
 import numpy as np
@@ -14,13 +14,15 @@ F = np.float32
 
 CENTRE, HALF_WIDTH = 0.40, 0.38  # of a lung hull, the same for everybody
 UP, DOWN = 0.72, 0.66  # its half-heights
+SHAPE = (1.5, 0.1)  # above and below the middle: 2 is an ellipse, 0 a rounded box
 THORAX = 2 * (CENTRE + HALF_WIDTH)  # inner width at its widest
 RIGHT_DOME_HIGHER = 0.04
 HEART = (0.10, 0.36)
 RIB_PERIOD, FIRST_RIB = 0.115, -0.86
 CARINA = (0.0, -0.30)
 HILUM = (0.17, -0.08)  # of the patient's left; mirrored for the right
-KNOB = (0.10, -0.37)
+KNOB_Y = -0.37  # of the aortic arch
+MEDIASTINUM = 0.135  # half-width of the upper mediastinum
 
 
 def lung_centre(patient: Patient, side: int) -> float:
@@ -28,22 +30,27 @@ def lung_centre(patient: Patient, side: int) -> float:
     return round((patient.top_right if side < 0 else patient.top_left) + UP, 6)
 
 
-def hull(patient: Patient, side: int, x: Array, y: Array) -> tuple[Array, Array]:
-    """First-order distance inside a lung hull, and inside its outer wall alone; above 0 inside."""
-    u = (x * F(side) - F(CENTRE)) / F(HALF_WIDTH)
-    dy = y - F(lung_centre(patient, side))
-    v = np.maximum(dy / F(DOWN), dy / F(-UP))
+def hull(across: Array, dy: Array) -> tuple[Array, Array]:
+    """First-order distance inside a lung hull, above 0 inside, and the square of u.
+
+    across: distance from the midline; dy: from the hull's middle, downwards."""
+    u = (across - CENTRE) * (1 / HALF_WIDTH)
+    v = np.maximum(dy * (1 / DOWN), dy * (-1 / UP))
     u, v = u * u, v * v
-    mixed = np.where(dy < 0, F(1.5), F(0.1)) * u * v
-    inside = F(HALF_WIDTH) * (1 - np.sqrt(np.sqrt(u * u + v * v + mixed)))
-    return inside, u
+    mixed = u * v * np.where(dy < 0, F(SHAPE[0]), F(SHAPE[1]))
+    mixed += u * u
+    mixed += v * v
+    return HALF_WIDTH - HALF_WIDTH * np.sqrt(np.sqrt(mixed)), u
 
 
-def dome(patient: Patient, side: int, x: Array, shift: float = 0.0) -> Array:
-    """y of the diaphragm over x; a shift lifts it."""
-    u = (x * F(side) - F(CENTRE)) / F(HALF_WIDTH)
-    high = patient.dome_height + shift + (RIGHT_DOME_HIGHER if side < 0 else 0.0)
-    return F(patient.dome_level) - F(high) * (1 - np.minimum(u * u, F(1.4)))
+def dome_lift(patient: Patient, side: int, shift: float = 0.0) -> float:
+    """Height of a dome over the costophrenic angles."""
+    return round(patient.dome_height + shift + (RIGHT_DOME_HIGHER if side < 0 else 0.0), 6)
+
+
+def above_dome(patient: Patient, y: Array, u: Array, lift: Array | float) -> Array:
+    """How far a point lies over the diaphragm; u is the square that `hull` gives."""
+    return (patient.dome_level - y) - lift * (1 - np.minimum(u, F(1.4)))
 
 
 def heart_axes(patient: Patient, ctr: float, magnification: float) -> tuple[float, float]:
@@ -55,31 +62,45 @@ def heart_axes(patient: Patient, ctr: float, magnification: float) -> tuple[floa
     return round(across * magnification, 6), round(high * magnification, 6)
 
 
+def knob_x(factor: float) -> float:
+    """x of the aortic knob on the edge of a mediastinum this many times as wide."""
+    return round(0.015 + MEDIASTINUM * factor - 0.03, 6)
+
+
 def rib_y(patient: Patient, number: int, x: float) -> float:
     """y of the middle of a posterior rib, counted from 1 at the top."""
     start = FIRST_RIB + patient.rib_phase + RIB_PERIOD * (number - 1)
     return start + patient.rib_slope * abs(x) + patient.rib_curve * x * x
 
 
-@lru_cache(maxsize=256)
-def reference(patient: Patient, side: int) -> tuple[Array, Array, Array]:
-    """x, y and distance from the hull's wall, of the points of one lung on a fixed grid."""
-    x = (np.arange(40, dtype=F) * F(0.02) + F(0.01)) * F(side)
-    y = np.arange(80, dtype=F) * F(0.02) + F(-0.89)
-    inside, _ = hull(patient, side, x[None, :], y[:, None])
-    keep = (inside > 0) & (y[:, None] < dome(patient, side, x)[None, :])
-    rows, columns = np.nonzero(keep)
-    return x[columns], y[rows], inside[rows, columns]
+@cache
+def _profile() -> tuple[Array, Array, Array]:
+    """Over the width of a hull: the square of u, and the borders' v above and below."""
+    u = ((np.arange(64) + 0.5) / 32 - 1) ** 2
+    above, below = (np.sqrt((np.sqrt(k * k * u * u + 4 - 4 * u * u) - k * u) / 2) for k in SHAPE)
+    return u, above, below
 
 
 def lung_area(patient: Patient, side: int) -> float:
     """Of a lung hull above the dome, as a share of the canonical plane."""
-    return round(len(reference(patient, side)[0]) * 0.02 * 0.02 / 4, 6)
+    u, above, below = _profile()
+    floor = patient.dome_level - dome_lift(patient, side) * (1 - u)
+    low = np.minimum(floor - lung_centre(patient, side), DOWN * below)
+    return round(float((low + UP * above).mean()) * HALF_WIDTH / 2, 6)
+
+
+def reference(patient: Patient, side: int) -> tuple[Array, Array]:
+    """y and distance from the hull's wall, of the points of one lung on a fixed grid."""
+    across = (np.arange(32, dtype=F) * F(0.025) + F(0.0125))[None, :]
+    y = (np.arange(64, dtype=F) * F(0.025) + F(-0.89))[:, None]
+    wall, u = hull(across, y - F(lung_centre(patient, side)))
+    keep = (wall > 0) & (above_dome(patient, y, u, dome_lift(patient, side)) > 0)
+    return np.broadcast_to(y, keep.shape)[keep], wall[keep]
 
 
 def effusion_level(patient: Patient, side: int, share: float) -> float:
     """The fluid level at which the fluid's area is this share of the lung's."""
-    _, y, wall = reference(patient, side)
+    y, wall = reference(patient, side)
     depth = np.sort(y + meniscus(wall))[::-1]
     return round(float(depth[min(len(depth) - 1, round(share * len(depth)))]), 6)
 
@@ -92,16 +113,15 @@ def meniscus(wall: Array) -> Array:
 
 def pneumothorax_share(patient: Patient, side: int, line: float) -> float:
     """Share of the lung outside the visceral line at this distance from the wall."""
-    _, y, wall = reference(patient, side)
+    y, wall = reference(patient, side)
     return round(float(np.mean(free_air(patient, side, y, wall, line) > 0)), 6)
 
 
 def free_air(patient: Patient, side: int, y: Array, wall: Array, line: float) -> Array:
     """Above 0 in the air outside a collapsed lung: wide at the apex, none near the dome."""
-    low = lung_centre(patient, side) + DOWN
-    high = lung_centre(patient, side) - UP
-    slope = (F(low - 0.12) - y) * F(1 / (low - high))
-    return F(line) * np.maximum(slope, 0) * F(1.5) - wall
+    low = lung_centre(patient, side) + DOWN - 0.12
+    slope = 1.5 * line / (DOWN + UP)
+    return np.maximum(slope * low - slope * y, 0) - wall
 
 
 def side_of(sign: int) -> str:

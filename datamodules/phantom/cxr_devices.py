@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from datamodules.phantom import cxr_anatomy as anatomy
-from datamodules.phantom.cxr_study import MM, Device
-from datamodules.phantom.streams import Stream
+from datamodules.phantom.cxr_study import MM, PURPOSES, Device
+from datamodules.phantom.streams import Address, Stream
 from medbench.core.errors import UserError, nearest
 
 Point = tuple[float, float]
@@ -19,8 +19,11 @@ KINDS = {  # how often each is among the devices of a study
 }
 
 
+KIND_STREAMS = 64  # beside the purposes' own
+
+
 def draw_devices(
-    s: Stream,
+    place: Address,
     min_feature: float,
     pneumothorax: str = "",
     kinds: Sequence[str] | None = None,
@@ -28,7 +31,7 @@ def draw_devices(
     """The devices of a study that has some; a drain lies on the side of a pneumothorax.
 
     min_feature: mm. kinds: those to draw, instead of chance."""
-    least = min_feature * MM
+    s, least = place.stream(PURPOSES.index("devices")), min_feature * MM
     chosen = [kind for kind, share in KINDS.items() if s.chance(share)]
     usual = s.choose(tuple(KINDS))
     drain = s.chance(0.6)
@@ -40,8 +43,11 @@ def draw_devices(
             known = ", ".join(KINDS)
             raise UserError(f"devices: {name} is not known{nearest(name, KINDS)} Known: {known}.")
     wanted = names if kinds is None else kinds
-    drawn = {kind: make(s, least, pneumothorax) for kind, make in MAKERS.items()}
-    return tuple(drawn[kind] for kind in KINDS if kind in wanted)
+    return tuple(
+        make(place.stream(KIND_STREAMS + index), least, pneumothorax)
+        for index, (kind, make) in enumerate(MAKERS.items())
+        if kind in wanted
+    )
 
 
 def _sign(s: Stream, right: float) -> tuple[str, int]:

@@ -195,6 +195,7 @@ def _lung_opacity(s: Stream, v: float, sign: int, p: Patient, least: float) -> t
 
 def _consolidation(s: Stream, v: float, sign: int, p: Patient, least: float) -> tuple[str, Numbers]:
     place, numbers = _patch(s, v, sign, p)
+    numbers["bronchus"] = round(max(1.5 * MM, 0.35 * least), 6)
     return place, numbers | {"contrast": round(0.24 + 0.08 * v, 6)}
 
 
@@ -234,7 +235,8 @@ def _atelectasis(s: Stream, v: float, sign: int, p: Patient, least: float) -> tu
 
 
 def _edema(s: Stream, v: float, sign: int, p: Patient, least: float) -> tuple[str, Numbers]:
-    numbers = {"haze": round(0.08 + 0.14 * v, 6), "vessels": round(1 + v, 6)}
+    numbers = {"haze": round(0.12 + 0.18 * v, 6), "vessels": round(1 + v, 6)}
+    numbers["line_gap"] = round(max(0.036, 1.2 * least), 6)
     return "", numbers | {"lines": float(s.integer(4, 6)), "line_y": s.uniform(0.14, 0.2)}
 
 
@@ -244,10 +246,7 @@ def _cardiomegaly(s: Stream, v: float, sign: int, p: Patient, least: float) -> t
 
 def _mediastinum(s: Stream, v: float, sign: int, p: Patient, least: float) -> tuple[str, Numbers]:
     factor = round(1.35 + 0.5 * v, 6)
-    return "", {"factor": factor, "width_mm": round(2 * MEDIASTINUM * factor / MM, 6)}
-
-
-MEDIASTINUM = 0.135  # half-width of the upper mediastinum
+    return "", {"factor": factor, "width_mm": round(2 * anatomy.MEDIASTINUM * factor / MM, 6)}
 
 
 def _lesion(s: Stream, v: float, sign: int, p: Patient, least: float) -> tuple[str, Numbers]:
