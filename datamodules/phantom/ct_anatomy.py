@@ -125,11 +125,10 @@ class Anatomy:
     # walls and bones ------------------------------------------------------------------
     def body(self, grid: Grid, less: float = 0.0) -> Array:
         """Distance inside the skin, or inside the fat that is `less` mm thick."""
-        wide = max(148 + self.patient.habitus - less, 139)
+        wide: float = max(148 + self.patient.habitus - less, 139)
         deep = max(104 + self.patient.habitus - less, 98)
         x, y = grid.x / np.float32(wide), grid.y / np.float32(deep)
-        x, y = x * x, y * y
-        flat = (np.float32(1) - (x * x + y * y)) * np.float32(28)
+        flat = (np.float32(1) - (x * x * (x * x) + y * y * (y * y))) * np.float32(28)
         return np.broadcast_to(flat, _shape(grid))
 
     def fat(self) -> float:

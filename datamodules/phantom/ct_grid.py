@@ -131,10 +131,9 @@ def capsule(grid: Grid, start: Point, end: Point, radius: float) -> Array:
     """Distance inside a round-ended segment."""
     axis = [b - a for a, b in zip(start, end, strict=True)]
     length = max(sum(part * part for part in axis), 1e-6)
-    dx, dy, dz = (
-        values - np.float32(origin)
-        for values, origin in zip((grid.x, grid.y, grid.z), start, strict=True)
-    )
+    dx: Array = grid.x - np.float32(start[0])
+    dy: Array = grid.y - np.float32(start[1])
+    dz: Array = grid.z - np.float32(start[2])
     ax, ay, az = (np.float32(part) for part in axis)
     along = clamp((dx * ax + dy * ay + dz * az) / np.float32(length))
     dx, dy, dz = dx - along * ax, dy - along * ay, dz - along * az

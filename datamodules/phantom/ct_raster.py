@@ -78,18 +78,19 @@ class Raster:
         _solid(slab, (0.0, 10.0, 40.0), (46.0, 62.0, 118.0), -90.0)  # fat of the mediastinum
         for centre, axes, value in anatomy.belly():
             _solid(slab, centre, axes, value)
-        window = grid.window((-20, -106, -200), (20, -50, 200))
+        more = float(grid.edge)
+        window = grid.window((-20 - more, -106 - more, -200), (20 + more, -50 + more, 200))
         if window:
             part = grid.part(window)
             whole, spongy = anatomy.spine(part)
             paint(slab.hu[window], whole, part, 700.0)
             paint(slab.hu[window], spongy, part, 250.0)
-        if float(grid.z.max()) > -122:
+        if float(grid.z.max()) > -122 - float(grid.edge):
             paint(slab.hu, np.minimum(anatomy.ribs(grid), grid.z + 122), grid, 450.0)
         for centre, half, tilt in anatomy.plates():
-            reach = max(half[:2]) + 3
-            low = (centre[0] - reach, centre[1] - reach, centre[2] - half[2] - 3)
-            high = (centre[0] + reach, centre[1] + reach, centre[2] + half[2] + 3)
+            reach = max(half[:2]) + 3 + float(grid.edge)
+            low = (centre[0] - reach, centre[1] - reach, centre[2] - half[2] - more)
+            high = (centre[0] + reach, centre[1] + reach, centre[2] + half[2] + more)
             window = grid.window(low, high)
             if window:
                 part = grid.part(window)
@@ -259,8 +260,9 @@ def _corners(place: Point, reach: float) -> tuple[Point, Point]:
 
 
 def _solid(slab: Slab, centre: Point, axes: Point, value: float) -> None:
-    low = tuple(c - a - 4 for c, a in zip(centre, axes, strict=True))
-    high = tuple(c + a + 4 for c, a in zip(centre, axes, strict=True))
+    soft = 1 + float(slab.grid.edge) / (axes[0] * axes[1] * axes[2]) ** (1 / 3)
+    low = tuple(c - a * soft - 1 for c, a in zip(centre, axes, strict=True))
+    high = tuple(c + a * soft + 1 for c, a in zip(centre, axes, strict=True))
     window = slab.grid.window((low[0], low[1], low[2]), (high[0], high[1], high[2]))
     if window:
         part = slab.grid.part(window)

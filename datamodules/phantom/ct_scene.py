@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -31,11 +32,27 @@ class Scene:
     patient: Patient
     findings: dict[str, Finding]
     anatomy: Anatomy
-    tree: Tree
-    fluid: Level | None
-    air: Level | None
+    place: Address
     grain: int  # words of the noise
     shift: Point
+
+    # worked out when they are needed: a report needs neither
+    @cached_property
+    def tree(self) -> Tree:
+        normal = Anatomy(self.patient, self.patient.ctr)
+        return _widened(grow_tree(self.place, normal), self.findings.get("bronchiectasis"))
+
+    @cached_property
+    def _free(self) -> "tuple[Level | None, Level | None]":
+        return _levels(self.anatomy, self.findings)
+
+    @property
+    def fluid(self) -> "Level | None":
+        return self._free[0]
+
+    @property
+    def air(self) -> "Level | None":
+        return self._free[1]
 
 
 def draw_scene(place: Address, least: float = 1.0, set: Mapping[str, Any] | None = None) -> Scene:
@@ -44,11 +61,9 @@ def draw_scene(place: Address, least: float = 1.0, set: Mapping[str, Any] | None
     normal = Anatomy(patient, patient.ctr)
     findings = draw_findings(place, normal, least, set)
     anatomy = _changed(normal, findings)
-    tree = _widened(grow_tree(place, normal), findings.get("bronchiectasis"))
     texture = place.stream(PURPOSES["texture"])
-    fluid, air = _levels(anatomy, findings)
     shift = (texture.uniform(0, 90), texture.uniform(0, 90), texture.uniform(0, 90))
-    return Scene(patient, findings, anatomy, tree, fluid, air, texture.word(), shift)
+    return Scene(patient, findings, anatomy, place, texture.word(), shift)
 
 
 def _changed(normal: Anatomy, findings: Mapping[str, Finding]) -> Anatomy:
@@ -90,7 +105,7 @@ def sides_of(name: str) -> tuple[str, ...]:
 def backward(grid: Grid) -> Array:
     """mm towards the back, a little tilted: with an exact coronal plane whole layers of voxels
     would switch together."""
-    return np.float32(0.03) * grid.x + np.float32(0.02) * grid.z - grid.y
+    return np.float32(0.08) * grid.x + np.float32(0.12) * grid.z - grid.y
 
 
 def of_sides(grid: Grid, sides: tuple[str, ...]) -> Array:
@@ -120,7 +135,7 @@ def _levels(anatomy: Anatomy, findings: Mapping[str, Finding]) -> tuple[Level | 
     for part, slab in grid.slabs():
         inside[part] = anatomy.cavity(slab) > 0
     voxel = 292.0 * 316 * 316 / REFERENCE**3 / 1e6
-    found = []
+    found: list[Level | None] = []
     for finding, sign in zip(wanted, (-1, 1), strict=True):
         if finding is None:
             found.append(None)
