@@ -141,7 +141,7 @@ def metric(
             min_samples=min_samples,
             version=version,
             source=source,
-            gives=gives or (name,),
+            gives=gives if gives or by_name else (name,),
             by_name=by_name,
             sizes=sizes,
             draws=draws,
