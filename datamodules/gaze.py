@@ -77,7 +77,6 @@ class Case:
     image: Path
     labels: Array  # (14,) float32
     readings: tuple[str, ...]  # of this image, whose gaze is joined
-    size: tuple[int, int] | None = None  # width and height that a table claims
     study_id: str = ""
     meta: dict[str, Any] = field(default_factory=dict)
 
@@ -88,6 +87,9 @@ class Source(Protocol):
     @property
     def masks(self) -> tuple[str, ...]:
         """Names of the masks, the same for each case."""
+
+    def size(self, case: Case) -> tuple[int, int]:
+        """Width and height of the image as the release has it."""
 
     def gaze(self, case: Case, width: int, height: int) -> Gaze:
         """Every valid fixation, those beyond the image included."""
@@ -145,8 +147,8 @@ def make_arrays(source: Source, case: Case, look: Look) -> Arrays:
     image = read_film(case.image)
     grey = controls.grey_levels(image)
     height, width = grey.shape
-    claimed = case.size or (width, height)
-    check_size(case, width, height, look.exact)
+    claimed = source.size(case)
+    check_size(case, (width, height), claimed, look.exact)
     place = look.fit.place(height, width)
     made = {"image": _quantise(place.image(image / 2 + 0.5, fill=0.0))}
     for name in controls.EXTRACTORS:
@@ -209,15 +211,28 @@ def _on_grid(gaze: Gaze, place: Place) -> Array:
     return np.concatenate([place.points(gaze.points) / place.size, gaze.times], axis=1)
 
 
-def check_size(case: Case, width: int, height: int, exact: bool) -> None:
+def picture_size(path: Path) -> tuple[int, int]:
+    """Width and height from the header of an image file."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as picture:
+            return picture.size
+    except FileNotFoundError:
+        raise UserError(f"The image {path} is missing.") from None
+    except (OSError, UnidentifiedImageError) as error:
+        raise UserError(f"The image {path} cannot be read ({error}). Fetch it again.") from None
+
+
+def check_size(case: Case, found: tuple[int, int], claimed: tuple[int, int], exact: bool) -> None:
     """Stop when an image has another size, or another shape, than its release says."""
-    if case.size is None or case.size == (width, height):
+    if found == claimed:
         return
-    wide, high = case.size
+    (width, height), (wide, high) = found, claimed
     same_shape = abs(width * high - height * wide) <= max(wide, high)  # by at most a pixel
     if exact or not same_shape:
         raise UserError(
-            f"{case.image} has {width} x {height} pixels, but the table of {case.sample_id} says "
+            f"{case.image} has {width} x {height} pixels, but {case.sample_id} was read on "
             f"{wide} x {high}. "
             + (
                 "Set expect=subset if these are smaller copies."

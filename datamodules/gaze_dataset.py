@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from datamodules.base import DataModule, Level, check_root, expand, read_marker
-from datamodules.gaze import Case, Look, Source, Word, check_size, make_arrays
+from datamodules.gaze import Case, Look, Source, Word, check_size, make_arrays, picture_size
 from datamodules.inspection import Expect, inspect_files, split_missing
 from datamodules.labels import CANONICAL
 from datamodules.mimic_tables import TOP, release_folder
@@ -274,9 +274,9 @@ class GazeData(DataModule):
 
 def _check_case(source: Source, case: Case, look: Look) -> None:
     """Whether the image has its size, and whether its gaze, dictation and details can be read."""
-    width, height = picture_size(case.image)
-    check_size(case, width, height, look.exact)
-    source.gaze(case, *(case.size or (width, height)))
+    size = source.size(case)
+    check_size(case, picture_size(case.image), size, look.exact)
+    source.gaze(case, *size)
     source.focus(case)
     source.text(case)
     source.words(case)
@@ -294,19 +294,6 @@ def _collect(look: Callable[[Pair], None], pairs: Sequence[Pair], most: int = 10
         if len(found) >= most:
             break
     return found
-
-
-def picture_size(path: Path) -> tuple[int, int]:
-    """Width and height from the header of an image file."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as picture:
-            return picture.size
-    except FileNotFoundError:
-        raise UserError(f"The image {path} is missing.") from None
-    except (OSError, UnidentifiedImageError) as error:
-        raise UserError(f"The image {path} cannot be read ({error}). Fetch it again.") from None
 
 
 def cut_validation(pairs: list[Pair], held: Callable[[str], bool]) -> tuple[list[Pair], list[Pair]]:

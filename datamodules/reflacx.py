@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from datamodules.base import within
+from datamodules.base import expand, within
 from datamodules.controls import SIGMA
 from datamodules.gaze import Case, Focus, Look, Source, Weight
 from datamodules.gaze_dataset import IMAGES, YIELDS, GazeData, Pair, cut_validation
@@ -81,13 +81,17 @@ class Reflacx(GazeData):
         super().__init__(root, images, look, expect, prepared)
         self.text, self.gaze_source, self.test_reader = text, gaze, test_reader
         self.val_fraction = val_fraction
-        self.reports_root = Path(reports) if reports else self.root
+        self.reports_root = expand(reports) if reports else self.root
+
+    @cached_property
+    def folder(self) -> Path:
+        return release_folder(self.root, TOP, "main_data", TREE)
 
     @cached_property
     def source(self) -> "ReflacxSource":
-        folder = release_folder(self.root, TOP, "main_data", TREE)
         reports = Reports(self.reports_root) if self.text == "report" else None
-        return ReflacxSource(folder, self.gaze_source == "samples", reports)
+        sizes = {reading.id: reading.size for reading in self.readings}
+        return ReflacxSource(self.folder, self.gaze_source == "samples", reports, sizes)
 
     def sources(self) -> dict[str, Source]:
         return {KEY: self.source}
@@ -95,11 +99,16 @@ class Reflacx(GazeData):
     @cached_property
     def readings(self) -> list["Reading"]:
         """Every row of the three metadata tables, discarded ones too."""
-        found = [r for phase in PHASES for r in read_phase(self.source.folder, phase)]
+        found = [r for phase in PHASES for r in read_phase(self.folder, phase)]
         twice = [name for name, n in Counter(r.id for r in found).items() if n > 1]
         if twice:
-            raise UserError(f"{self.source.folder}: the reading {twice[0]} stands in two phases.")
+            raise UserError(f"{self.folder}: the reading {twice[0]} stands in two phases.")
         return found
+
+    @cached_property
+    def _discarded(self) -> Counter[str]:
+        """How many readings of an image have no gaze."""
+        return Counter(reading.dicom_id for reading in self.readings if reading.discarded)
 
     def count_mistakes(self) -> list[str]:
         found = {
@@ -109,12 +118,17 @@ class Reflacx(GazeData):
         found["usable readings"] = sum(not r.discarded for r in self.readings)
         return check_counts(found, RELEASE, self.expect)
 
-    def assign(self) -> dict[str, list[Pair]]:
-        self.note(f"{len(self.readings)} readings in the tables")
+    def cases(self) -> tuple[list[Case], list[Case]]:
+        """Training cases (phase 3) and test cases, without discarded readings."""
         kept = [r for r in self.readings if not r.discarded]
-        self.note(f"{len(self.readings) - len(kept)} dropped: eye tracking discarded")
         test = [self.case(group) for group in self._groups([r for r in kept if r.phase != 3])]
-        train = [self.case([r]) for r in kept if r.phase == 3]
+        return [self.case([r]) for r in kept if r.phase == 3], test
+
+    def assign(self) -> dict[str, list[Pair]]:
+        lost = sum(reading.discarded for reading in self.readings)
+        self.note(f"{len(self.readings)} readings in the tables")
+        self.note(f"{lost} dropped: eye tracking discarded")
+        train, test = self.cases()
         held = {case.subject_id for case in test}
         free = [case for case in train if case.subject_id not in held]
         self.note(f"{len(train) - len(free)} of phase 3 dropped: their subject is in test")
@@ -143,7 +157,6 @@ class Reflacx(GazeData):
         labels = np.stack([reading.labels for reading in group])
         with np.errstate(invalid="ignore"):
             most = np.where(np.isnan(labels[0]), np.nan, labels.mean(axis=0) >= 0.5)
-        lost = sum(r.discarded and r.dicom_id == first.dicom_id for r in self.readings)
         return Case(
             sample_id=first.id if len(group) == 1 else first.dicom_id,
             subject_id=first.subject_id,
@@ -151,7 +164,6 @@ class Reflacx(GazeData):
             image=within(self.images, first.image, first.where),
             labels=most.astype(np.float32),
             readings=tuple(reading.id for reading in group),
-            size=first.size,
             study_id=first.study_id,
             meta={
                 "source": KEY,
@@ -160,7 +172,7 @@ class Reflacx(GazeData):
                 "phase": first.phase,
                 "reader_index": first.reader if len(group) == 1 else -1,
                 "readers": len(group),
-                "discarded": lost,
+                "discarded": self._discarded[first.dicom_id],
                 "split_mimic": first.split,
                 "path": first.image,
             },

@@ -1,5 +1,6 @@
 """The files of a REFLACX reading: fixations, samples, dictation, boxes and ellipses."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,10 +36,14 @@ class ReflacxSource:
     folder: Path
     samples: bool
     reports: Reports | None
+    sizes: Mapping[str, tuple[int, int]]  # by reading
     masks: tuple[str, ...] = MAPPED
 
     def _file(self, reading: str, name: str) -> Path:
         return self.folder / "main_data" / reading / name
+
+    def size(self, case: Case) -> tuple[int, int]:
+        return self.sizes[case.readings[0]]
 
     def gaze(self, case: Case, width: int, height: int) -> Gaze:
         if self.samples:

@@ -220,7 +220,7 @@ BAD = [
     ("metadata_phase_3.csv", ",5,0,0", ",6,0,0", r"row 2: Enlarged cardiac silhouette is '6'"),
     ("metadata_phase_3.csv", "P300R", "P200R", "a reading of phase 3 is P3"),
     ("metadata_phase_3.csv", "/s50000002/1", "/s50000002/2", "is no path of"),
-    ("metadata_phase_3.csv", ",40,40", ",41,40", "has 40 x 40 pixels, but .* says 41 x 40"),
+    ("metadata_phase_3.csv", ",40,40", ",41,40", "has 40 x 40 pixels, but .* on 41 x 40"),
     (
         "metadata_phase_3.csv",
         ",test,False",
