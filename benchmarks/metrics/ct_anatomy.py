@@ -4,6 +4,7 @@ Published volumes seem to have been counted at 1 mm^3 a voxel: `_unit` variants 
 stands beside them. `spacing_mm` is (D, H, W); masks are booleans, and `lobe` integers 0 to 5."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -65,14 +66,13 @@ pleural_effusion_volume_unit = _volume_metric("pleural_effusion_volume", "effusi
     source="share of lung without airway below -950 HU, strictly",
 )
 def laa_950(volumes_hu: Volumes, volume_masks: Masks, spacing_mm: np.ndarray) -> np.ndarray:
-    """(n,) percent, 0 to 100; undefined (NaN) without lung. HU are taken as they come: a volume
-    cut off at -950 or above would give 0 and is refused."""
+    """(n,) percent, 0 to 100; undefined (NaN) without lung."""
     found = []
     for hu, masks in zip(volumes_hu, volume_masks, strict=True):
-        if hu.min() > EMPHYSEMA_HU:
+        if np.abs(hu).max() <= 1:
             raise UserError(
-                f"laa_950: the lowest value of a volume is {hu.min():g}, above {EMPHYSEMA_HU} HU; "
-                "give Hounsfield units that keep air."
+                "laa_950: a volume lies between -1 and 1; give Hounsfield units, not the scale "
+                "that networks use."
             )
         lung = lungs(masks) & ~_part(masks, "airway")
         count = np.count_nonzero(lung)
@@ -184,7 +184,7 @@ def _part(masks: Mapping[str, np.ndarray], name: str) -> np.ndarray:
     return np.asarray(_given(masks, name)) > 0
 
 
-def _given(masks: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+def _given(masks: Mapping[str, Any], name: str) -> Any:
     if name not in masks:
         raise UserError(
             f"The mask {name} is needed and not given; there are {', '.join(masks) or 'none'}."

@@ -121,7 +121,7 @@ def multi_scale(images: Images, pairs: np.ndarray, weights: np.ndarray) -> np.nd
     found = np.empty(len(pairs))
     for place, pair in enumerate(pairs):
         known = {i: known[i] if i in known else moments(images[i], len(weights)) for i in pair}
-        parts = []
+        parts: list[np.ndarray] = []
         for one, other in zip(*known.values(), strict=True):
             luminance, structure = compare(one, other)
             if len(parts) == len(weights) - 1:
