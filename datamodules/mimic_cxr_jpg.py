@@ -53,7 +53,7 @@ class MimicCxrJpg(DataModule):
     licence = "PhysioNet Credentialed Health Data License 1.5.0"
     citation = "Johnson et al., MIMIC-CXR-JPG (PhysioNet 2019, 2024); MIMIC-CXR (Sci Data 2019)"
     split_source = "the release's split file, or p10 to p18 against p19"
-    location = ("root", "reports", "mimic_iv")
+    location = ("root", "reports", "mimic_iv", "overrides", "bad_files")
 
     def __init__(
         self,

@@ -94,9 +94,7 @@ class Images:
     @cached_property
     def projection(self) -> np.ndarray:
         """PA, AP, lateral or other of each row; blank and the rare ones are other."""
-        lateral = np.isin(self.view, LATERAL)
-        rest = np.where(lateral, "lateral", "other")
-        return np.where(self.view == b"PA", "PA", np.where(self.view == b"AP", "AP", rest))
+        return view_names(self.view)
 
     @property
     def group(self) -> np.ndarray:
@@ -122,6 +120,12 @@ class Images:
             "study_time": text(self.time[row]),
             "path": self.path(row),
         }
+
+
+def view_names(positions: np.ndarray) -> np.ndarray:
+    """PA, AP, lateral or other for the bytes of ViewPosition."""
+    rest = np.where(np.isin(positions, LATERAL), "lateral", "other")
+    return np.where(positions == b"PA", "PA", np.where(positions == b"AP", "AP", rest))
 
 
 def moment(date: str, time: str) -> datetime:
