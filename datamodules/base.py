@@ -34,6 +34,7 @@ class DataModule:
     bits: ClassVar[int] = 8  # of a grey value in a written image: 8, or 16
     yields: ClassVar[tuple[str, ...]] = ()  # keys of the batch contract
     splits: ClassVar[tuple[str, ...]] = ("train", "validation", "test")
+    text_only: ClassVar[tuple[str, ...]] = ()  # splits of requests, without images
     phantom: bool = False  # an instance says true too when its root was written by a phantom
     restricted: ClassVar[bool] = False  # access needs a credential or a form
     licence: ClassVar[str] = ""

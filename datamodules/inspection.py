@@ -27,6 +27,7 @@ Look = Callable[[Path], str | None]  # what is wrong with a file, or None
 THREADS = 8  # of the fast level: they wait for the disk
 ALONE = 64  # fewer files than this are decoded in this process
 CHUNK = 256
+FEW = 500  # files that take no bar
 HEAD, TAIL = 352, 64
 LONG_TAIL = 1 << 16
 SHOWN = 10
@@ -81,6 +82,7 @@ def inspect_files(
 
     `look` replaces what the full level does with a file; it must be picklable."""
     files = list(paths)
+    quiet = quiet or len(files) < FEW
     if level == "fast":
         return _fast(files, quiet, label)
     return _full(files, look or look_fully, work, workers, quiet, label)

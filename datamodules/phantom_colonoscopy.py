@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from datamodules.base import DataModule, expand
+from datamodules.base import DataModule, Level, expand
 from datamodules.phantom import colonoscopy
 from datamodules.phantom.colonoscopy_scene import MM, PURPOSES, Scene, draw_scene
 from datamodules.phantom.colonoscopy_words import LABEL_NAMES, label_values
@@ -76,7 +76,7 @@ class PhantomColonoscopy(DataModule):
         self.few_colours = colours == "few"
         self._splits: dict[str, PhantomSplit] = {}
 
-    def check(self) -> list[str]:
+    def check(self, level: Level = "fast") -> list[str]:
         mistakes = []
         if self.size < 16 or self.of % self.size:
             mistakes.append(

@@ -52,13 +52,15 @@ def _words(argv: Sequence[str]) -> dict[str, Any]:
         except yaml.YAMLError:
             raise UserError(f"{word}: the value cannot be read.") from None
         kind = WORDS.get(key, object)
-        if not isinstance(words[key], kind) or isinstance(words[key], bool) and kind is int:
+        if not isinstance(words[key], kind) or (isinstance(words[key], bool) and kind is int):
             raise UserError(f"{word}: a whole number is needed.")
     return words
 
 
 def _write(words: dict[str, Any]) -> int:
-    missing = [f"{key} is missing: give {key}=..." for key in ("layout", "dest") if key not in words]
+    missing = [
+        f"{key} is missing: give {key}=..." for key in ("layout", "dest") if key not in words
+    ]
     if missing:
         raise UserError(*missing)
     own = {key: value for key, value in words.items() if key not in WORDS}
@@ -69,9 +71,7 @@ def _write(words: dict[str, Any]) -> int:
         close = nearest(wrong[0], (*WORDS, *flavours)) or "."
         raise UserError(f"{wrong[0]}={own[wrong[0]]} is not known{close}")
     given = {key: words[key] for key in ("seed", "size", "traps") if key in words}
-    place = write_layout(
-        layout, dest, words.get("n", 500), flavours=own, quiet=False, **given
-    )
+    place = write_layout(layout, dest, words.get("n", 500), flavours=own, quiet=False, **given)
     print(f"written: {place}\ntry it: python -m medbench.doctor data={layout} data.root={place}")
     return 0
 

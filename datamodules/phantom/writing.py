@@ -24,8 +24,6 @@ TRAPS = ("forced", "natural", "off")
 VERSION = 1  # of the files; raised when the same words write other ones
 PLACE = "datamodules.phantom.layouts"
 LAYOUTS = {  # what `layout=` names
-    "hyper_kvasir": f"{PLACE}.hyper_kvasir",
-    "kvasir_instrument": f"{PLACE}.kvasir_instrument",
     "medvqa_gi_2024": f"{PLACE}.medvqa",
 }
 COMMON = ("dest", "n", "seed", "size", "traps")

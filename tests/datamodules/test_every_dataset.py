@@ -1,27 +1,57 @@
 """What every dataset owes: found in the folders, so that a new one joins."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from datamodules.base import DataModule
+from datamodules.folder import Folder
+from datamodules.phantom.writing import LAYOUTS as WRITERS
+from datamodules.phantom.writing import write_layout
 from medbench.core.batch import KEYS
 from medbench.core.classes import load_class, read_class
+from medbench.core.fingerprint import canonical
 from medbench.core.sample_set import write_image
 from medbench.library import Library
 
 LIBRARY = Library([Path(__file__).parents[1] / "outside"])
 FEW = 12
+# dataset: its layout, images in it, and settings; one that is not here has the layout of its name
+LAYOUTS: dict[str, tuple[str, int, dict[str, Any]]] = {
+    "medvqa_gi_2024": ("medvqa_gi_2024", 40, {"image_size": 32}),
+}
 
 
-def make(name: str, tmp_path: Path) -> DataModule:
-    """The dataset with a few samples; one that reads a folder finds images there."""
+@pytest.fixture(scope="session")
+def roots(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, int], Path]:
+    """Each layout, written once when it is first asked for."""
+    found: dict[tuple[str, int], Path] = {}
+
+    def root_of(layout: str, n: int) -> Path:
+        if (layout, n) not in found:
+            dest = tmp_path_factory.mktemp(layout) / "root"
+            found[layout, n] = write_layout(layout, dest, n, size=48)
+        return found[layout, n]
+
+    return root_of
+
+
+def make(name: str, tmp_path: Path, roots: Callable[[str, int], Path]) -> DataModule:
+    """The dataset with a few samples: drawn, from its layout, or from a folder of images."""
     block = LIBRARY.read("data", name)
     parameters = read_class(block["class"]).parameters
     settings = {key: value for key, value in block.items() if key not in ("class", "scales")}
-    settings |= {key: FEW for key in parameters if key.startswith("n_") or key == "n"}
-    if "root" in parameters:
+    layout, n, own = LAYOUTS.get(name, (name, FEW, {}))
+    if layout not in WRITERS and read_class(block["class"]).attributes.get("restricted"):
+        pytest.skip(f"{name} has no writer")
+    if layout in WRITERS:
+        settings |= {"root": str(roots(layout, n))} | own
+    else:
+        settings |= {key: FEW for key in parameters if key.startswith("n_") or key == "n"}
+    if "root" in parameters and layout not in WRITERS:
         draw = np.random.default_rng(0)
         for i in range(FEW):
             image = draw.uniform(-1, 1, (3, 16, 16)).astype(np.float32)
@@ -31,8 +61,10 @@ def make(name: str, tmp_path: Path) -> DataModule:
 
 
 @pytest.fixture(params=LIBRARY.names("data"))
-def data(request: pytest.FixtureRequest, tmp_path: Path) -> DataModule:
-    return make(request.param, tmp_path)
+def data(
+    request: pytest.FixtureRequest, tmp_path: Path, roots: Callable[[str, int], Path]
+) -> DataModule:
+    return make(request.param, tmp_path, roots)
 
 
 def test_samples_keep_the_contract(data: DataModule) -> None:
@@ -44,8 +76,9 @@ def test_samples_keep_the_contract(data: DataModule) -> None:
         for index in range(min(3, len(split))):
             sample = split[index]
             assert set(sample) <= yields
-            assert {"image", "sample_id", "subject_id"} <= set(sample)
-            image = sample["image"]
+            assert {"sample_id", "subject_id"} <= set(sample)
+            assert ("image" in sample) == (name not in data.text_only)
+            image = sample.get("image", np.zeros((1, 1, 1), np.float32))
             assert image.dtype == np.float32 and image.ndim in (3, 4)
             assert np.abs(image).max() <= 1
             for mask in sample.get("masks", {}).values():
@@ -75,3 +108,23 @@ def test_ids_are_unique_in_a_split(data: DataModule) -> None:
     split = data.split(data.splits[0])
     ids = [split[i]["sample_id"] for i in range(len(split))]
     assert len(set(ids)) == len(ids)
+
+
+def test_a_description_is_the_sample_without_what_costs(data: DataModule) -> None:
+    for name in data.splits:
+        split = data.split(name)
+        if not hasattr(split, "describe") or not len(split):
+            continue
+        said, sample = split.describe(0), split[0]
+        assert "image" not in said and set(said) <= set(sample)
+        assert said["sample_id"] == sample["sample_id"]
+        assert said["subject_id"] == sample["subject_id"]
+
+
+def test_a_dataset_says_what_a_user_must_know(data: DataModule) -> None:
+    kind = type(data)
+    if kind.__module__.startswith("datamodules."):
+        assert kind.licence and kind.split_source and (kind.citation or kind is Folder)
+    assert set(data.location) <= set(read_class(f"{kind.__module__}.{kind.__name__}").parameters)
+    assert set(data.text_only) <= set(data.splits)
+    canonical(data.content(data.splits[0]))  # a fingerprint can be made of it
