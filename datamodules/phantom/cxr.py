@@ -1,6 +1,6 @@
 """One draw of the chest X-ray phantom: a study, its truth, and a patient's journey."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import cos, pi, sin, sqrt
 from typing import Any
@@ -41,6 +41,7 @@ __all__ = [
     "counterfactual",
     "draw_patient",
     "draw_study",
+    "draw_view",
     "journey",
     "labels_of",
     "later_to_prior",
@@ -57,6 +58,7 @@ USUAL = 0.35  # share of it that ordinary studies use
 TONE_STEP, TONE_NOISE = 0.12, 0.05  # of the tone curve: from group to group, from visit to visit
 BONE_NOISE, BONE_AGE = 0.06, 0.007  # of the bone density: over patients, and per year
 KEEP_ON, MOST_VISITS = 1.6 / 2.6, 12  # visits: one and a geometric number, 2.6 on average
+VIEW_SHARES = {"PA": 0.6, "AP": 0.4, "LATERAL": 0.35, "LL": 0.15}  # PA is 0.6 of the frontal
 PARTS = ("patient", "posture", "acquisition", "devices")  # what `set=` may name beside findings
 
 
@@ -77,16 +79,18 @@ def draw_study(
     projection: str | None = None,
     set: Fixed | None = None,
     longtail: bool = False,
+    balanced: bool = False,
 ) -> Study:
     """The study at an address; visits of one subject share the patient and nothing else.
 
     min_feature: mm. set: what it names is fixed and nothing else changes: a finding by name
     (None = absent, or a mapping of side, severity and numbers), patient, posture (None =
-    canonical), acquisition, devices (a list of kinds). longtail: the five rare findings occur."""
+    canonical), acquisition, devices (a list of kinds). longtail: the five rare findings occur.
+    balanced: findings are equally frequent and independent."""
     fixed = _checked(set)
     patient = draw_patient(place, fixed.get("patient"))
-    view = projection or _drawn_view(place)
-    present = draw_presence(_stream(place, "findings"), view, longtail)
+    view = projection or draw_view(place)
+    present = draw_presence(_stream(place, "findings"), view, longtail, balanced)
     found = {}
     for name in FINDINGS:
         if fixed.get(name, present[name]) not in (None, False):
@@ -210,8 +214,14 @@ def draw_posture(place: Address, view: str, fixed: Fixed) -> Posture:
     return Posture(**drawn, cosine=round(cos(turn), 6), sine=round(sin(turn), 6))
 
 
-def _drawn_view(place: Address) -> str:
-    return "PA" if _stream(place, "visit").unit() < 0.6 else "AP"
+def draw_view(place: Address, views: Sequence[str] = ("PA", "AP")) -> str:
+    """One of the views, in the proportions in which they occur."""
+    left = _stream(place, "visit").unit() * sum(VIEW_SHARES[view] for view in views)
+    for view in views:
+        left -= VIEW_SHARES[view]
+        if left < 0:
+            break
+    return view
 
 
 def _recorded(place: Address, view: str) -> str:
@@ -253,7 +263,7 @@ def journey(
     studies = [draw_study(place, min_feature=min_feature, projection=projection, longtail=longtail)]
     for visit in range(1, count if visits is None else visits):
         own = replace(place, visit=visit)
-        studies.append(_next(own, studies[-1], projection or _drawn_view(own), longtail))
+        studies.append(_next(own, studies[-1], projection or draw_view(own), longtail))
     return studies
 
 

@@ -59,7 +59,8 @@ TOGETHER = {  # correlations of the copula that differ from BACKGROUND
     ("Consolidation", "Pneumonia"): 0.3,
     ("Cardiomegaly", "Enlarged Cardiomediastinum"): 0.3,
 }
-BACKGROUND = 0.0
+BACKGROUND = -0.03
+EVEN = 0.15  # of every finding in balanced studies
 SIDE_SHARES = {  # right, left, bilateral; midline findings have no side
     "Atelectasis": (0.4, 0.4, 0.2),
     "Pleural Effusion": (0.37, 0.33, 0.3),
@@ -96,14 +97,17 @@ def _threshold(prevalence: float) -> float:
     return NormalDist().inv_cdf(prevalence)
 
 
-def draw_presence(s: Stream, projection: str, longtail: bool) -> dict[str, bool]:
-    """Which findings a study has, by a Gaussian copula; the long-tail ones by chance."""
+def draw_presence(s: Stream, projection: str, longtail: bool, balanced: bool) -> dict[str, bool]:
+    """Which findings a study has, by a Gaussian copula; the long-tail ones by chance.
+
+    balanced: each as often as the others, and independent of them."""
     names = [*PATHOLOGIES, DEVICES]
     normals = np.array([s.normal(0, 1) for _ in names])
-    values = np.round(_factor() @ normals, 6).tolist()
+    values = np.round(normals if balanced else _factor() @ normals, 6).tolist()
     shares = PREVALENCE | {DEVICES: DEVICE_SHARES[projection]}
+    shares = dict.fromkeys(shares, EVEN) if balanced else shares
     found = {n: v < _threshold(shares[n]) for n, v in zip(names, values, strict=True)}
-    rare = {name: s.chance(PREVALENCE[name]) for name in LONG_TAIL}
+    rare = {name: s.chance(shares[name]) for name in LONG_TAIL}
     return found | {name: rare[name] and longtail for name in LONG_TAIL}
 
 

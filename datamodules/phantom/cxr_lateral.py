@@ -66,8 +66,8 @@ def _paint_bones(study: Study, plane: Plane) -> Array:
     level = plane.soft(inside, 0.02) * (F(0.4) + F(0.6) * body)
     front = F(0.025) - np.abs(x - FRONT + F(0.06) * y)
     level += F(0.8) * plane.soft(np.minimum(front, 0.45 - np.abs(y + 0.1)), 0.015)
-    place = (y - F(0.55) * x - patient.rib_phase) * (1 / 0.125)
-    rib = F(0.024) - np.abs(place - np.floor(place) - F(0.5)) * F(0.125)
+    slanted = (y - F(0.55) * x - patient.rib_phase) * (1 / 0.125)
+    rib = F(0.024) - np.abs(slanted - np.floor(slanted) - F(0.5)) * F(0.125)
     level += F(0.35) * plane.soft(rib, 0.02) * clamp((x + 0.4) * 4)
     plane.value += F(0.12 * patient.bone) * level
     return np.asarray(inside > 0)

@@ -65,10 +65,10 @@ def _tiled_grain() -> Array:
 def sensor_noise(offsets: tuple[int, int], plane: Plane) -> Array:
     """A function of the pixel's place in the `of` grid; deviation 1."""
     if plane.of <= GRAIN:  # a view of the tiled table is several times as fast as an index
-        rows, columns = (slice(o, o + plane.of, plane.of // plane.size) for o in offsets)
-        return _tiled_grain()[rows, columns]
+        down, right = (slice(o, o + plane.of, plane.of // plane.size) for o in offsets)
+        return _tiled_grain()[down, right]
     rows, columns = ((plane.places + offset) % GRAIN for offset in offsets)
-    return grain_table()[rows[:, None], columns]
+    return np.asarray(grain_table()[rows[:, None], columns])
 
 
 def equalised(pixels: Array) -> Array:

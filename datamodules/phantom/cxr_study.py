@@ -6,6 +6,7 @@ y down. Lengths are in this unit unless a name says mm."""
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from datamodules.labels import CANONICAL
 from datamodules.phantom.streams import Address
 
 VERSION = 1
@@ -26,22 +27,7 @@ PURPOSES = (
 )
 OWN_STREAMS = 16
 
-LABELS = (  # the canonical fourteen, in the order of CheXpert's table
-    "No Finding",
-    "Enlarged Cardiomediastinum",
-    "Cardiomegaly",
-    "Lung Opacity",
-    "Lung Lesion",
-    "Edema",
-    "Consolidation",
-    "Pneumonia",
-    "Atelectasis",
-    "Pneumothorax",
-    "Pleural Effusion",
-    "Pleural Other",
-    "Fracture",
-    "Support Devices",
-)
+LABELS = CANONICAL
 LONG_TAIL = (
     "Pneumoperitoneum",
     "Pneumomediastinum",
