@@ -1,44 +1,60 @@
-"""Images in a folder: a sample set with its manifest, or anyone's PNG and JPEG files.
+"""Images in a folder: a sample set with its manifest, or anyone's pictures and volumes.
 
 A bare folder is a sample set of unknown provenance: one reader serves both."""
 
-import csv
-import io
-import json
+from collections import defaultdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from datamodules.base import DataModule, Split, expand
+from datamodules.base import DataModule, Level, Split, check_root, expand
+from datamodules.folder_rows import bare_row, keys_of, manifest_rows, table_rows
+from datamodules.geometry import Fit, Mode
+from datamodules.inspection import describe_bad_files, inspect_files, read_bad_files
+from datamodules.pictures import KINDS, check_window, decode, kind_of, to_unit
+from datamodules.preparing import Preparation, open_prepared
+from datamodules.resizing import PictureReader, resized
 from medbench.core.batch import Sample
-from medbench.core.errors import UserError, nearest
+from medbench.core.errors import UserError
 from medbench.core.fingerprint import fingerprint, hash_file, hash_files
-from medbench.core.images import SUFFIXES, decode_image
-from medbench.core.sample_set import MANIFEST, read_manifest
+from medbench.core.images import decode_image
+from medbench.core.sample_set import MANIFEST
 from medbench.core.seeds import mix
 
 ALL = "all"
-FILE_COLUMNS = ("file", "filename", "file_name", "image", "path")
-TEXT_COLUMNS = ("text", "caption", "prompt", "report")
-ID_COLUMNS = ("sample_id", "subject_id")
+TREE = f"  images ending with {', '.join(KINDS)}, in folders of any names"
+WHOLE = (-1.0, 1.0)  # what an array of a sample set holds
 
 
 class Folder(DataModule):
     """Every image under `root`, in order of its path; or, with a manifest, what that names.
 
+    PNG, JPEG, DICOM and npz pictures are (C, H, W), NIfTI and npz volumes (C, D, H, W) with D to
+    the head, H to the front and W to the patient's left; a DICOM file is one picture.
     table: a CSV or JSONL file with a column `file` (relative to root), and any of text, sample_id,
     subject_id; each further column is a label, empty = unlabelled. A file of that kind lying in
     root under the name captions.csv or captions.jsonl is found by itself.
     arm: only this arm of a sample set.
-    validation, test: shares of the subjects, by hash, for use as training data."""
+    validation, test: shares of the subjects, by hash, for use as training data.
+    window: the values that become -1 and 1, for files whose type does not say (CT, floats)."""
 
     version = 1
-    yields = ("image", "text", "labels", "label_names", "sample_id", "subject_id", "meta")
+    yields = (
+        "image",
+        "text",
+        "labels",
+        "label_names",
+        "spacing_mm",
+        "sample_id",
+        "subject_id",
+        "meta",
+    )
     splits = (ALL, "train", "validation", "test")
     licence = "that of the images"
     split_source = "by hash of subject_id"
-    location = ("root", "table")
+    location = ("root", "table", "prepared")
 
     def __init__(
         self,
@@ -47,20 +63,40 @@ class Folder(DataModule):
         arm: str | None = None,
         validation: float = 0.1,
         test: float = 0.1,
+        window: tuple[float, float] | None = None,
+        image_size: int | None = None,  # of flat pictures; None = as they are
+        fit: Mode = "crop",
+        bad_files: str | None = None,  # a list of files to leave out, one path a line
+        prepared: str | None = None,  # a resized copy, made by medbench.prepare
     ) -> None:
         super().__init__()
         self.root, self.arm = expand(root), arm
         self.validation, self.test = validation, test
         self.table = expand(table) if table else self._found_table()
+        self.window, self.bad_files, self.prepared = window, bad_files, prepared
+        self.fit = Fit(image_size, fit) if image_size else None
         self._rows: list[Sample] | None = None
+        self._left_out: set[str] = set()
         self._content: Any = None
 
-    def check(self) -> list[str]:
+    def check(self, level: Level = "fast") -> list[str]:
+        mistakes = check_root(self.root, TREE) or check_window(self.window)
+        if mistakes:
+            return mistakes
         try:
-            self.rows()
+            paths = [self.root / row["meta"]["file"] for row in self.rows()]
+            mistakes += _mixed(paths)
+            found = inspect_files(paths, level, work=self.work, label="check folder")
+            mistakes += found.sentences(self.root)
+            if self.prepared:
+                open_prepared(self.prepared, self._resized())
         except UserError as error:
-            return list(error.mistakes)
-        return []
+            mistakes += error.mistakes
+        return mistakes
+
+    def funnel(self) -> list[str]:
+        self.rows()
+        return describe_bad_files(self._left_out)
 
     def split(self, name: str) -> Split:
         if name not in self.splits:
@@ -68,7 +104,7 @@ class Folder(DataModule):
         rows = [row for row in self.rows() if name in (ALL, self._side(row["subject_id"]))]
         if not rows:
             raise UserError(f"{self.root}: no images fall into the split {name}.")
-        return Rows(self.root, rows)
+        return Rows(self, rows)
 
     def content(self, split: str) -> Any:
         """The images' content, and the table's or the manifest's: never the folder's name."""
@@ -88,16 +124,38 @@ class Folder(DataModule):
         rows = self.rows()
         if any("request" not in row["meta"] for row in rows):
             return None
-        return fingerprint([[r["sample_id"], _keys(r["meta"]["request"])] for r in rows])
+        return fingerprint([[r["sample_id"], keys_of(r["meta"]["request"])] for r in rows])
 
     def rows(self) -> list[Sample]:
         """Every sample without its image."""
         if self._rows is None:
             if not self.root.is_dir():
                 raise UserError(f"root={self.root} is not a folder.")
-            known = (self.root / MANIFEST).is_file()
-            self._rows = self._from_manifest() if known else self._from_files()
+            rows = manifest_rows(self.root, self.arm) if self.is_sample_set else self._from_files()
+            names = {row["meta"]["file"] for row in rows}
+            self._left_out = read_bad_files(self.bad_files, names)
+            self._rows = [row for row in rows if row["meta"]["file"] not in self._left_out]
         return self._rows
+
+    @property
+    def is_sample_set(self) -> bool:
+        return (self.root / MANIFEST).is_file()
+
+    def preparations(self) -> dict[str, Preparation]:
+        return {"resized": self._resized()} if self.fit else {}
+
+    def _resized(self) -> Preparation:
+        if self.fit is None:
+            raise UserError("prepared=... is a resized copy; set data.image_size too.")
+        return resized(self.root, [row["meta"]["file"] for row in self.rows()], self.fit)
+
+    @cached_property
+    def reader(self) -> PictureReader | None:
+        """What reads flat pictures at one size; None where they are left as they are."""
+        if self.fit is None:
+            return None
+        found = open_prepared(self.prepared, self._resized()) if self.prepared else None
+        return PictureReader(self.root, self.fit, window=self.window, prepared=found)
 
     def _side(self, subject: str) -> str:
         place = mix("folder split", subject) / 2**63
@@ -105,124 +163,62 @@ class Folder(DataModule):
             return "test"
         return "validation" if place < self.test + self.validation else "train"
 
-    def _from_manifest(self) -> list[Sample]:
-        lines = read_manifest(self.root)
-        arms = list(dict.fromkeys(line["arm"] for line in lines))
-        if self.arm is not None and self.arm not in arms:
-            raise UserError(f"{self.root} has no arm {self.arm}; it has {', '.join(arms)}.")
-        rows = [_manifest_row(line) for line in lines if self.arm in (None, line["arm"])]
-        with_text = ["text" in row for row in rows]
-        if any(with_text) and not all(with_text):  # arms with and without prompts, read together
-            rows = [{k: v for k, v in row.items() if k != "text"} for row in rows]
-        return rows
-
     def _from_files(self) -> list[Sample]:
-        found = sorted(p for p in self.root.rglob("*") if p.suffix.lower() in SUFFIXES)
-        names = [p.relative_to(self.root).as_posix() for p in found if p.is_file()]
+        found = sorted(p for p in self.root.rglob("*") if kind_of(p) and p.is_file())
+        names = [p.relative_to(self.root).as_posix() for p in found]
         if not names:
-            raise UserError(f"{self.root} holds no images; {', '.join(SUFFIXES)} are read.")
+            raise UserError(f"{self.root} holds no images; {', '.join(KINDS)} are read.")
         if self.table is None:
-            return [_bare_row(name) for name in names]
-        return _table_rows(self.table, names)
+            return [bare_row(name) for name in names]
+        return table_rows(self.table, self.root, names)
 
     def _found_table(self) -> Path | None:
         found = [self.root / f"captions{suffix}" for suffix in (".csv", ".jsonl")]
         return next((path for path in found if path.is_file()), None)
 
 
+def _mixed(paths: list[Path]) -> list[str]:
+    """A sentence when pictures and volumes lie in one folder: no batch can hold both."""
+    kinds: dict[str, list[Path]] = defaultdict(list)
+    for path in paths:
+        kind = kind_of(path)
+        kinds["volumes" if kind == "nifti" else "pictures" if kind != "npz" else "arrays"] += [path]
+    if {"volumes", "pictures"} - set(kinds):
+        return []
+    return [
+        f"The folder holds {len(kinds['pictures'])} pictures ({kinds['pictures'][0].name}, ...) "
+        f"and {len(kinds['volumes'])} volumes ({kinds['volumes'][0].name}, ...). Put them into two "
+        "folders and name one of them as data.root."
+    ]
+
+
 class Rows:
     """Samples read when they are asked for."""
 
-    def __init__(self, root: Path, rows: list[Sample]) -> None:
-        self.root, self.rows = root, rows
+    def __init__(self, module: Folder, rows: list[Sample]) -> None:
+        self.module, self.root, self.rows = module, module.root, rows
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, index: int) -> Sample:
-        row = self.rows[index]
-        return {"image": decode_image(self.root / row["meta"]["file"])} | row
+        row, module = self.rows[index], self.module
+        name = row["meta"]["file"]
+        path = self.root / name
+        kind = kind_of(path)
+        if module.reader is not None:
+            return {"image": module.reader.read(name)[0]} | row
+        if kind == "flat" and module.window is None:
+            return {"image": decode_image(path)} | row
+        pixels, info = decode(path)
+        window = module.window
+        if window is None and info.top is None and module.is_sample_set:
+            window = WHOLE
+        image = to_unit(pixels, info, window, path)
+        if image.ndim == 4 and info.spacing_mm is not None:
+            return {"image": image, "spacing_mm": np.asarray(info.spacing_mm, np.float32)} | row
+        return {"image": image} | row
 
     def describe(self, index: int) -> Sample:
         """The sample without its image."""
         return self.rows[index]
-
-
-def _bare_row(name: str) -> Sample:
-    return {"sample_id": name, "subject_id": name, "meta": {"file": name}}
-
-
-def _manifest_row(line: dict[str, Any]) -> Sample:
-    request = line["request"]
-    meta = {name: line[name] for name in ("arm", "index", "seed", "file")}
-    row: Sample = {"sample_id": line["sample_id"], "subject_id": line["subject_id"]}
-    if isinstance(request.get("text"), str):
-        row["text"] = request["text"]
-    return row | {"meta": meta | ({"request": request} if request else {})}
-
-
-def _keys(request: dict[str, Any]) -> dict[str, Any]:
-    """A request's keys; `meta` is for reading and changes no sample."""
-    return {name: value for name, value in request.items() if name != "meta"}
-
-
-def _table_rows(table: Path, names: list[str]) -> list[Sample]:
-    """One sample per image, all of them named by the table and all its lines with an image."""
-    lines = _read_table(table)
-    file = _column(lines[0], FILE_COLUMNS)
-    if file is None:
-        raise UserError(
-            f"{table} has no column for the file name; call it file. It has {', '.join(lines[0])}."
-        )
-    by_name = {str(line[file]): line for line in lines}
-    if len(by_name) < len(lines):
-        raise UserError(f"{table} names {len(lines) - len(by_name)} files more than once.")
-    absent, extra = sorted(set(names) - set(by_name)), sorted(set(by_name) - set(names))
-    if absent or extra:
-        first = f"{absent[0]} has no line" if absent else f"{extra[0]} has no image"
-        raise UserError(
-            f"{table} does not match the images: {len(absent)} images without a line, {len(extra)} "
-            f"lines without an image ({first}). Names are relative to the folder, with suffix."
-        )
-    text = _column(lines[0], TEXT_COLUMNS)
-    known = {file, text, *ID_COLUMNS}
-    labels = [name for name in lines[0] if name not in known]
-    return [_table_row(table, name, by_name[name], text, labels) for name in names]
-
-
-def _table_row(
-    table: Path, name: str, line: dict[str, Any], text: str | None, labels: list[str]
-) -> Sample:
-    row = _bare_row(name)
-    row |= {key: str(line[key]) for key in ID_COLUMNS if line.get(key) not in (None, "")}
-    if "subject_id" not in line:
-        row["subject_id"] = row["sample_id"]
-    if text is not None:
-        row["text"] = str(line[text])
-    if labels:
-        try:
-            values = [float(line[k]) if line.get(k) not in (None, "") else np.nan for k in labels]
-        except (TypeError, ValueError) as error:
-            raise UserError(f"{table}: a label of {name} is not a number ({error}).") from None
-        row |= {"labels": np.array(values, np.float32), "label_names": labels}
-    return row
-
-
-def _column(line: dict[str, Any], names: tuple[str, ...]) -> str | None:
-    return next((name for name in names if name in line), None)
-
-
-def _read_table(path: Path) -> list[dict[str, Any]]:
-    if path.suffix not in (".csv", ".jsonl"):
-        raise UserError(f"table={path} is not read{nearest(path.suffix, ('.csv', '.jsonl'))}.")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        if path.suffix == ".jsonl":
-            lines = [json.loads(line) for line in text.split("\n") if line.strip()]
-        else:
-            lines = list(csv.DictReader(io.StringIO(text, newline="")))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, csv.Error) as error:
-        raise UserError(f"The table {path} cannot be read: {error}.") from error
-    if not lines or not all(isinstance(line, dict) and None not in line for line in lines):
-        raise UserError(f"The table {path} has no lines, or one with more cells than the header.")
-    return lines

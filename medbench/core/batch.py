@@ -54,7 +54,21 @@ def collate(samples: Sequence[Sample]) -> Batch:
     if any(sample.keys() != keys for sample in samples):
         odd = set().union(*samples) - set(keys).intersection(*samples)
         raise UserError(f"Samples of one batch differ in their keys: {sorted(odd)}.")
+    _refuse_mixed_shapes(samples)
     return {key: _collate_key(key, [sample[key] for sample in samples]) for key in keys}
+
+
+def _refuse_mixed_shapes(samples: Sequence[Sample]) -> None:
+    """Say which images cannot stand in one batch, and how to make them agree."""
+    for key in ("image", "prior_image"):
+        shapes = [tuple(getattr(sample.get(key), "shape", ())) for sample in samples]
+        for sample, shape in zip(samples, shapes, strict=True):
+            if shape != shapes[0]:
+                raise UserError(
+                    f"{key} of {samples[0].get('sample_id')} has the shape {shapes[0]} and "
+                    f"that of {sample.get('sample_id')} {shape}: one batch needs one shape. "
+                    "Set data.image_size, or keep colour and grey images apart."
+                )
 
 
 def _collate_key(key: str, values: list[Any]) -> Any:

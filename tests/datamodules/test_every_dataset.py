@@ -125,6 +125,7 @@ def test_a_dataset_says_what_a_user_must_know(data: DataModule) -> None:
     kind = type(data)
     if kind.__module__.startswith("datamodules."):
         assert kind.licence and kind.split_source and (kind.citation or kind is Folder)
-    assert set(data.location) <= set(read_class(f"{kind.__module__}.{kind.__name__}").parameters)
+        known = read_class(f"{kind.__module__}.{kind.__name__}").parameters
+        assert set(kind.location) <= set(known)
     assert set(data.text_only) <= set(data.splits)
     canonical(data.content(data.splits[0]))  # a fingerprint can be made of it
