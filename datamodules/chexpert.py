@@ -23,7 +23,9 @@ from datamodules.geometry import Fit, Mode
 from datamodules.inspection import Expect, describe_bad_files, inspect_files, read_bad_files
 from datamodules.labels import CANONICAL, Blank, Uncertain
 from datamodules.mimic_source import file_size
-from datamodules.radiographs import check_polarity, read_radiograph
+from datamodules.preparing import Preparation, open_prepared
+from datamodules.radiographs import check_polarity
+from datamodules.resizing import PictureReader, resized
 from datamodules.splits import check_leak, hash_share
 from medbench.core.batch import Sample
 from medbench.core.errors import UserError
@@ -55,12 +57,12 @@ class Chexpert(DataModule):
     licence = "Stanford AIMI research use agreement; no redistribution"
     citation = "Irvin et al., CheXpert (AAAI 2019); test labels: rajpurkarlab (2022)"
     split_source = "the release's tables"
-    location = ("root", "release", "captions", "bad_files")
+    location = ("root", "release", "captions", "bad_files", "prepared")
 
     def __init__(
         self,
         root: str,
-        size: int = 256,
+        image_size: int = 256,
         fit: Mode = "crop",
         release: str | None = None,  # the folder of train.csv, where root holds several
         views: Literal["frontal", "all"] = "frontal",
@@ -72,10 +74,12 @@ class Chexpert(DataModule):
         n_validation: int | None = None,
         n_test: int | None = None,
         expect: Expect = "full",
-        bad_files: str | None = None,
+        bad_files: str | None = None,  # a list of files to leave out, one path a line
+        prepared: str | None = None,  # a finished copy by prepare=resized
     ) -> None:
         super().__init__()
-        self.root, self.fit, self.expect = expand(root), Fit(size, fit), expect
+        self.root, self.fit, self.expect = expand(root), Fit(image_size, fit), expect
+        self.prepared = prepared
         self.release, self.views, self.test_labels = release, views, test_labels
         self.captions_path = expand(captions) if captions else None
         self.coding = (uncertain, blank)
@@ -202,6 +206,20 @@ class Chexpert(DataModule):
         names = [name.partition("/")[2] for name in names]
         return [[hash_file(t) for t in tables], fingerprint([names, sizes]), self.marker]
 
+    # reading ----------------------------------------------------------------------
+    def preparations(self) -> dict[str, Preparation]:
+        films = [self.split(split) for split in self.splits]
+        names = sorted({film.name_of(row) for film in films for row in range(len(film))})
+        return {"resized": resized(self.root, names, self.fit, grey=True)}
+
+    @cached_property
+    def reader(self) -> PictureReader:
+        """Images of the release by path, or of their prepared copy."""
+        copy = None
+        if self.prepared:
+            copy = open_prepared(self.prepared, self.preparations()["resized"])
+        return PictureReader(self.root, self.fit, grey=True, prepared=copy)
+
 
 class Films:
     """The samples of one split, read when they are asked for."""
@@ -213,7 +231,7 @@ class Films:
         return len(self.rows)
 
     def __getitem__(self, index: int) -> Sample:
-        return {"image": read_radiograph(self.path(index), self.data.fit)} | self.describe(index)
+        return {"image": self.data.reader.read(self.name_of(index))[0]} | self.describe(index)
 
     def describe(self, index: int) -> Sample:
         """A sample without its image."""
@@ -238,6 +256,10 @@ class Films:
 
     def path(self, index: int) -> Path:
         return self.rows.path(index)
+
+    def name_of(self, index: int) -> str:
+        """Of the file, below the folder that is read."""
+        return self.rows.path(index).relative_to(self.data.root).as_posix()
 
     def frontal(self) -> list[Path]:
         """Files of the frontal films."""

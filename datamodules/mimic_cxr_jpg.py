@@ -15,8 +15,10 @@ from datamodules.labels import CANONICAL, Blank, Uncertain
 from datamodules.mimic_iv import Person
 from datamodules.mimic_source import SECTIONS, AgeRule, MimicSource, TextChoice
 from datamodules.mimic_tables import RADIOLOGIST, TREE, VIEWS, Images, read_radiologist, sides
-from datamodules.radiographs import check_polarity, read_radiograph
+from datamodules.preparing import Preparation, open_prepared
+from datamodules.radiographs import check_polarity
 from datamodules.reports import Fallback, Section
+from datamodules.resizing import PictureReader, resized
 from datamodules.splits import check_leak, hash_share
 from medbench.core.batch import Sample
 from medbench.core.errors import UserError, nearest
@@ -53,12 +55,12 @@ class MimicCxrJpg(DataModule):
     licence = "PhysioNet Credentialed Health Data License 1.5.0"
     citation = "Johnson et al., MIMIC-CXR-JPG (PhysioNet 2019, 2024); MIMIC-CXR (Sci Data 2019)"
     split_source = "the release's split file, or p10 to p18 against p19"
-    location = ("root", "reports", "mimic_iv", "overrides", "bad_files")
+    location = ("root", "reports", "mimic_iv", "overrides", "bad_files", "prepared")
 
     def __init__(
         self,
         root: str,
-        size: int = 256,
+        image_size: int = 256,
         fit: Mode = "crop",
         views: Sequence[str] = ("PA", "AP"),  # of PA, AP, lateral, other
         test_views: Sequence[str] = (),  # of the test split, where they differ
@@ -82,10 +84,12 @@ class MimicCxrJpg(DataModule):
         mimic_iv: str | None = None,
         overrides: str | None = None,  # CSV: study_id, section, start, end
         expect: Expect = "full",
-        bad_files: str | None = None,
+        bad_files: str | None = None,  # a list of files to leave out, one path a line
+        prepared: str | None = None,  # a finished copy by prepare=resized
     ) -> None:
         super().__init__()
-        self.root, self.fit, self.expect = expand(root), Fit(size, fit), expect
+        self.root, self.fit, self.expect = expand(root), Fit(image_size, fit), expect
+        self.prepared = prepared
         self.views = {"test": tuple(test_views or views)}
         self.views |= dict.fromkeys(("train", "validation"), tuple(views))
         self.choice = TextChoice(section, tuple(fallback), strip_priors, max_tokens, tokenizer)
@@ -242,6 +246,20 @@ class MimicCxrJpg(DataModule):
         """The text that the settings choose; empty where the report has none."""
         return self.choice.of(self.source.sections(images.subject[row], images.study[row]))
 
+    # reading ----------------------------------------------------------------------
+    def preparations(self) -> dict[str, Preparation]:
+        films = [self._films(split) for split in self.splits]
+        names = sorted({film.name_of(row) for film in films for row in range(len(film))})
+        return {"resized": resized(self.source.folder, names, self.fit, grey=True)}
+
+    @cached_property
+    def reader(self) -> PictureReader:
+        """Images of the release by path, or of their prepared copy."""
+        copy = None
+        if self.prepared:
+            copy = open_prepared(self.prepared, self.preparations()["resized"])
+        return PictureReader(self.source.folder, self.fit, grey=True, prepared=copy)
+
 
 class Films:
     """The samples of one split, read when they are asked for."""
@@ -261,7 +279,7 @@ class Films:
         return len(self.images)
 
     def __getitem__(self, index: int) -> Sample:
-        return {"image": read_radiograph(self.path(index), self.data.fit)} | self.describe(index)
+        return {"image": self.data.reader.read(self.name_of(index))[0]} | self.describe(index)
 
     def describe(self, index: int) -> Sample:
         """A sample without its image."""
@@ -283,7 +301,11 @@ class Films:
         return sample
 
     def path(self, index: int) -> Path:
-        return self.data.source.folder / self.images.path(index)
+        return self.data.source.folder / self.name_of(index)
+
+    def name_of(self, index: int) -> str:
+        """Of the file, below the folder that is read."""
+        return self.images.path(index)
 
     def frontal(self) -> list[Path]:
         """Files of the PA and AP films."""

@@ -30,8 +30,9 @@ from datamodules.mimic_reports import Reports
 from datamodules.mimic_source import SECTIONS, TextChoice, file_size
 from datamodules.mimic_tables import STEM, TOP, release_folder, view_names
 from datamodules.mimic_tables import TREE as IMAGES_TREE
-from datamodules.radiographs import read_radiograph
+from datamodules.preparing import Preparation, open_prepared
 from datamodules.reports import Section
+from datamodules.resizing import PictureReader, resized
 from datamodules.splits import check_leak, hash_share
 from datamodules.tables import find_table
 from medbench.core.batch import Sample
@@ -102,12 +103,12 @@ class MimicCxrLt(DataModule):
     licence = "PhysioNet Credentialed Health Data License 1.5.0 (images); labels open"
     citation = "Holste et al., Long-Tailed Classification of Thorax Diseases (DALI 2022)"
     split_source = "the release's tables"
-    location = ("root", "reports", "bad_files")
+    location = ("root", "reports", "bad_files", "prepared")
 
     def __init__(
         self,
         root: str,
-        size: int = 256,
+        image_size: int = 256,
         fit: Mode = "crop",
         test: Literal["balanced", "full"] = "balanced",  # 30 of each class, or as they come
         section: Section | Literal["none"] = "none",  # of the report, as text
@@ -116,10 +117,12 @@ class MimicCxrLt(DataModule):
         n_test: int | None = None,
         reports: str | None = None,
         expect: Expect = "full",
-        bad_files: str | None = None,
+        bad_files: str | None = None,  # a list of files to leave out, one path a line
+        prepared: str | None = None,  # a finished copy by prepare=resized
     ) -> None:
         super().__init__()
-        self.root, self.fit, self.expect = expand(root), Fit(size, fit), expect
+        self.root, self.fit, self.expect = expand(root), Fit(image_size, fit), expect
+        self.prepared = prepared
         self.files = {name: FILES.get(name, FILES[test]) for name in self.splits}
         self.release = {name: RELEASE.get(name, RELEASE[test]) for name in self.splits}
         self.choice = TextChoice(section)
@@ -274,6 +277,20 @@ class MimicCxrLt(DataModule):
             found.append(fingerprint(self.reports.content(studies)))
         return [*found, self.marker]
 
+    # reading ----------------------------------------------------------------------
+    def preparations(self) -> dict[str, Preparation]:
+        films = [self.split(split) for split in self.splits]
+        names = sorted({film.name_of(row) for film in films for row in range(len(film))})
+        return {"resized": resized(self.folder, names, self.fit, grey=True)}
+
+    @cached_property
+    def reader(self) -> PictureReader:
+        """Images of the release by path, or of their prepared copy."""
+        copy = None
+        if self.prepared:
+            copy = open_prepared(self.prepared, self.preparations()["resized"])
+        return PictureReader(self.folder, self.fit, grey=True, prepared=copy)
+
 
 class Cases:
     """The samples of one split, read when they are asked for."""
@@ -288,7 +305,7 @@ class Cases:
         return length(self.table)
 
     def __getitem__(self, index: int) -> Sample:
-        return {"image": read_radiograph(self.path(index), self.data.fit)} | self.describe(index)
+        return {"image": self.data.reader.read(self.name_of(index))[0]} | self.describe(index)
 
     def describe(self, index: int) -> Sample:
         """A sample without its image."""
@@ -315,4 +332,8 @@ class Cases:
         return sample
 
     def path(self, index: int) -> Path:
-        return self.data.folder / decoded(self.table["path"][index])
+        return self.data.folder / self.name_of(index)
+
+    def name_of(self, index: int) -> str:
+        """Of the file, below the folder that is read."""
+        return decoded(self.table["path"][index])

@@ -1,4 +1,4 @@
-"""What datasets of chest radiographs share: reading a film, and a doctor's look at its greys."""
+"""A doctor's look at the grey scale of chest radiographs: air is dark."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,21 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from datamodules.geometry import Fit
-from datamodules.pictures import decode, to_unit
-from medbench.core.errors import UserError
+from datamodules.resizing import PictureReader
 
 LOOKED_AT = 32  # films of a check of the grey scale's sign
 LEAST_RIGHT = 0.7  # share of them that must be darker in the lungs
-
-
-def read_radiograph(path: Path, fit: Fit) -> np.ndarray:
-    """(1, S, S) float32 in [-1, 1]; a colour file whose channels are equal is grey."""
-    pixels, info = decode(path)
-    if len(pixels) == 3:
-        if not (np.array_equal(pixels[0], pixels[1]) and np.array_equal(pixels[0], pixels[2])):
-            raise UserError(f"{path} is in colour; a radiograph is grey. Replace it.")
-        pixels = pixels[:1]
-    return fit.place(*pixels.shape[-2:]).image(to_unit(pixels, info, None, path))
 
 
 def lungs_are_dark(image: np.ndarray) -> bool:
@@ -37,8 +26,7 @@ def lungs_are_dark(image: np.ndarray) -> bool:
 
 def check_polarity(paths: Sequence[Path]) -> list[str]:
     """A sentence when the first frontal films are mostly brighter in the lungs: a negative."""
-    fit = Fit(64, "stretch")
-    seen = [lungs_are_dark(read_radiograph(path, fit)) for path in paths[:LOOKED_AT]]
+    seen = [lungs_are_dark(_small(path)) for path in paths[:LOOKED_AT]]
     if not seen or np.mean(seen) >= LEAST_RIGHT:
         return []
     return [
@@ -46,3 +34,7 @@ def check_polarity(paths: Sequence[Path]) -> list[str]:
         "them, the lungs are brighter than the mediastinum. Their grey scale is turned over; "
         "convert them again with air dark and bone bright."
     ]
+
+
+def _small(path: Path) -> np.ndarray:
+    return PictureReader(path.parent, Fit(64, "stretch"), grey=True).read(path.name)[0]

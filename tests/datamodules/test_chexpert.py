@@ -67,7 +67,7 @@ def save(path: Path) -> None:
 
 
 def data(root: Path, **settings: Any) -> Chexpert:
-    given: dict[str, Any] = {"size": 32, "expect": "subset"}
+    given: dict[str, Any] = {"image_size": 32, "expect": "subset"}
     return Chexpert(str(root), **(given | settings))
 
 

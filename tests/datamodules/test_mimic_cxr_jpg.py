@@ -85,7 +85,7 @@ def film() -> np.ndarray:
 
 
 def data(root: Path, **settings: Any) -> MimicCxrJpg:
-    given: dict[str, Any] = {"section": "none", "expect": "subset", "size": 32}
+    given: dict[str, Any] = {"section": "none", "expect": "subset", "image_size": 32}
     return MimicCxrJpg(str(root), **(given | settings))
 
 

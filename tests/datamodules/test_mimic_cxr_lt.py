@@ -69,7 +69,7 @@ def write(root: Path, name: str = "mimic-cxr-lt", **changes: str) -> Path:
 
 
 def data(root: Path, **settings: Any) -> MimicCxrLt:
-    given: dict[str, Any] = {"size": 24, "expect": "subset"}
+    given: dict[str, Any] = {"image_size": 24, "expect": "subset"}
     return MimicCxrLt(str(root), **(given | settings))
 
 

@@ -1,0 +1,19 @@
+"""How the layouts of MIMIC write a table."""
+
+import csv
+import gzip
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from medbench.core.files import write_bytes
+
+
+def save(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table as CSV, or CSV.GZ by its name."""
+    buffer = io.StringIO(newline="")
+    table = csv.writer(buffer, lineterminator="\n")
+    table.writerow(header)
+    table.writerows(rows)
+    data = buffer.getvalue().encode()
+    write_bytes(path, gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
