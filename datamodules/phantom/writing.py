@@ -25,6 +25,9 @@ VERSION = 1  # of the files; raised when the same words write other ones
 PLACE = "datamodules.phantom.layouts"
 LAYOUTS = {  # what `layout=` names
     "medvqa_gi_2024": f"{PLACE}.medvqa",
+    "mimic_cxr": f"{PLACE}.mimic_cxr",
+    "mimic_cxr_jpg": f"{PLACE}.mimic_cxr_jpg",
+    "mimic_iv": f"{PLACE}.mimic_iv",
 }
 COMMON = ("dest", "n", "seed", "size", "traps")
 _shown: ContextVar[bool] = ContextVar("shown", default=False)
