@@ -5,12 +5,11 @@ what was found good lets a second look go on where the first one stopped."""
 
 import gzip
 import json
-import multiprocessing
 import os
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -18,7 +17,9 @@ from typing import Literal
 
 from datamodules.base import Level
 from datamodules.pictures import decode, is_blank, kind_of
+from datamodules.pools import start_pool
 from medbench.core.errors import UserError
+from medbench.core.files import write_text
 from medbench.core.fingerprint import fingerprint
 from medbench.core.progress import Progress
 
@@ -52,6 +53,7 @@ class Findings:
 
     looked: int = 0
     bad: dict[Path, str] = field(default_factory=dict)
+    work: Path | None = None  # where a list of them is left
 
     def sentences(self, root: Path) -> list[str]:
         """A count with the first files, and what to do; empty when nothing is bad."""
@@ -61,11 +63,22 @@ class Findings:
         rest = len(self.bad) - len(lines)
         more = [f"... and {rest} more."] if rest else []
         return [
-            f"{len(self.bad)} of {self.looked} files under {root} are bad. Replace them, or list "
-            "them, one path a line, in a text file and leave them out with data.bad_files=FILE.",
+            f"{len(self.bad)} of {self.looked} files under {root} are bad. Replace them, or "
+            f"{self._how_to_leave_out(root)}",
             *lines,
             *more,
         ]
+
+    def _how_to_leave_out(self, root: Path) -> str:
+        if self.work is None:
+            return (
+                "list them, one path a line, in a text file and leave them out with "
+                "data.bad_files=FILE."
+            )
+        listed = self.work / f"bad-{fingerprint(str(root))}.txt"
+        names = (path.relative_to(root).as_posix() for path in sorted(self.bad))
+        write_text(listed, "".join(f"{name}\n" for name in names))
+        return f"leave them out with data.bad_files={listed}, which lists them."
 
 
 def inspect_files(
@@ -84,8 +97,11 @@ def inspect_files(
     files = list(paths)
     quiet = quiet or len(files) < FEW
     if level == "fast":
-        return _fast(files, quiet, label)
-    return _full(files, look or look_fully, work, workers, quiet, label)
+        found = _fast(files, quiet, label)
+    else:
+        found = _full(files, look or look_fully, work, workers, quiet, label)
+    found.work = work
+    return found
 
 
 def _fast(files: Sequence[Path], quiet: bool, label: str) -> Findings:
@@ -131,8 +147,7 @@ def _looked(
     if count < 2 or len(files) < ALONE:
         yield from ((path, look(path)) for path in files)
         return
-    context = multiprocessing.get_context("spawn")  # a fork would copy the locks of our threads
-    pool = ProcessPoolExecutor(count, mp_context=context)
+    pool = start_pool(count)
     try:
         for chunk in _chunks(files, CHUNK * count):
             yield from zip(chunk, pool.map(look, chunk, chunksize=8), strict=True)

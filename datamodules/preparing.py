@@ -1,17 +1,17 @@
 """Work that is done once on a dataset and kept: named by content, parallel, resumable."""
 
 import io
-import multiprocessing
 import os
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
+from datamodules.pools import start_pool
 from medbench.core.errors import UserError
 from medbench.core.files import disk_error, is_complete, mark_complete, read_json, write_json
 from medbench.core.fingerprint import fingerprint
@@ -93,10 +93,9 @@ def _work(make: Make, folder: Path, keys: Sequence[str], workers: int) -> Iterat
         for key in keys:
             yield _one(make, folder, key)
         return
-    context = multiprocessing.get_context("spawn")  # a fork would copy the locks of our threads
     size = max(1, min(32, len(keys) // (workers * 4)))
     chunks = [keys[i : i + size] for i in range(0, len(keys), size)]
-    pool = ProcessPoolExecutor(workers, mp_context=context)
+    pool = start_pool(workers)
     try:
         waiting: set[Future[list[str | None]]] = set()
         for chunk in chunks:

@@ -54,6 +54,13 @@ def check(config: Config, library: Library) -> list[str]:
     return _Checker(config, library).run()
 
 
+def check_data(block: Config, library: Library) -> list[str]:
+    """Every mistake of one composed dataset; empty when there is none."""
+    checker = _Checker({"method": None}, library)
+    checker.help = f"Its keys are the arguments of {block.get('class')}."
+    return list(checker._data("data", block))
+
+
 class _Checker:
     def __init__(self, config: Config, library: Library) -> None:
         self.config, self.library = config, library

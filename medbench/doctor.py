@@ -18,6 +18,8 @@ from medbench.config import compose
 from medbench.core.classes import load_class
 from medbench.core.errors import UserError, nearest
 from medbench.core.files import check_writable, is_complete
+from medbench.datasets import LEVELS, compose_data, look_at, open_data
+from medbench.datasets import show as show_look
 from medbench.library import ROOT, Library
 from medbench.settings import SCALES, RunSettings, TrainerSettings, defaults
 from medbench.words import parse_word, put
@@ -26,14 +28,18 @@ PACKAGES = ("torch", "lightning", "numpy", "scipy", "omegaconf", "safetensors", 
 OPTIONAL = ("diffusers", "transformers", "peft", "monai", "optuna")
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 WEIGHT_FILES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
-KEYS = ("method", "data", "out", "scale")
+KEYS = ("method", "data", "out", "scale", "level")
 LEAST_FREE_GIB = 2.0
 USAGE = """\
 usage: python -m medbench.doctor [method=NAME] [data=NAME data.root=DIR] [out=DIR] [options]
+       python -m medbench.doctor data=NAME data.root=DIR [level=full]
 
 Says which Python, packages and device there are, which weights and data are found, and what is
-missing for which method. With method=NAME only that method's needs; with data=NAME and its root
-the files are looked at. Options: --json, --config-dir DIR."""
+missing for which method. With method=NAME only that method's needs.
+
+With data=NAME alone the dataset's files are looked at: level=fast (tables, listing, both ends of
+each file) or level=full (every file is decoded, by several processes; a second call goes on where
+the first one stopped). Options: --json, --config-dir DIR."""
 
 
 def main(argv: list[str]) -> int:
@@ -44,6 +50,8 @@ def main(argv: list[str]) -> int:
         return 0
     library = Library(arguments.config_dirs)
     asked = read_words(arguments.words, library)
+    if "data" in asked and "method" not in asked:
+        return look(asked, library, arguments.json)
     report = examine(asked, library)
     print(json.dumps(report, indent=1) if arguments.json else "\n".join(show(report)))
     return 0 if report["works"] else 1
@@ -70,9 +78,23 @@ def read_words(words: list[str], library: Library) -> Config:
         mistakes.append(library.unknown("data", data))
     if "data" in asked and data is None:
         mistakes.append("data.root=DIR needs the dataset's name too: data=NAME.")
+    level = asked.get("level", LEVELS[0])
+    if level not in LEVELS or ("level" in asked and "data" not in asked):
+        mistakes.append(f"level={level}: level=fast or level=full goes with data=NAME.")
     if mistakes:
         raise UserError(*mistakes)
     return asked
+
+
+def look(asked: Config, library: Library, as_json: bool) -> int:
+    """Say what is wrong with one dataset; 0 when nothing is."""
+    block = compose_data(asked["data"], asked.get("scale", SCALES[0]), library)
+    module = open_data(block)
+    out = Path(asked.get("out") or defaults(RunSettings)["out"]).expanduser().resolve()
+    module.work = out / "inspections"
+    found = look_at(block, module, asked.get("level", LEVELS[0]))
+    print(json.dumps(found, indent=1) if as_json else "\n".join(show_look(found, block)))
+    return 1 if found["missing"] else 0
 
 
 def examine(asked: Config, library: Library) -> dict[str, Any]:
