@@ -21,6 +21,9 @@ LIBRARY = Library([Path(__file__).parents[1] / "outside"])
 FEW = 12
 # dataset: its layout, images in it, and settings; one that is not here has the layout of its name
 LAYOUTS: dict[str, tuple[str, int, dict[str, Any]]] = {
+    "eye_gaze_cxr": ("eye_gaze_cxr", FEW, {"size": 32}),
+    "gaze_combined": ("gaze_combined", FEW, {"size": 32}),
+    "reflacx": ("reflacx", FEW, {"size": 32}),
     "medvqa_gi_2024": ("medvqa_gi_2024", 40, {"image_size": 32}),
 }
 
