@@ -12,6 +12,7 @@ from benchmarks.metrics.declaration import PRIVACY, REIDENTIFICATION, metric, to
 from benchmarks.metrics.neighbours import centred, nearest
 from medbench.core.errors import UserError
 
+TAIL, SMALLEST_TAIL = 0.1, 5  # of the held-out images, by which small chances are told
 NEIGHBOURS = 10  # beyond the nearest, whose mean distance says how dense the surroundings are
 
 
@@ -149,22 +150,20 @@ def _statistics(
 def _chance(statistic: np.ndarray, innocent: np.ndarray) -> np.ndarray:
     """Share of held-out images at or below each statistic, counting one more, as a test must.
 
-    Below the smallest of them that share says no more than 1 / (h + 1), which would hide a few
-    copies among many images; there it goes on falling as the tail of a normal distribution of
-    logarithms does, with the spread of the lower half."""
-    from scipy.stats import norm
-
+    That share is never below 1 / (h + 1), which would hide a few copies among many images. Within
+    the lowest tenth it therefore follows the power of the distance that nearest neighbours obey
+    (their number within r grows like r to the dimension), with Hill's estimate of the power less
+    1.645 of its standard errors."""
     below = np.searchsorted(np.sort(innocent), statistic, side="right")
     p = (1 + below) / (1 + len(innocent))
-    known = np.log(innocent[innocent > 0])
-    beyond = statistic < innocent.min()
-    if len(known) < len(innocent) or not beyond.any():
+    edge = float(np.quantile(innocent, TAIL))
+    tail = innocent[innocent < edge]
+    if len(tail) < SMALLEST_TAIL or not tail.all():
         return np.asarray(p)
-    middle, low = np.quantile(known, [0.5, 0.05])
-    spread = max((middle - low) / norm.isf(0.05), known.std(), 1e-9)
-    with np.errstate(divide="ignore"):
-        own = norm.logcdf((np.log(statistic[beyond]) - middle) / spread)
-    p[beyond] *= np.exp(own - norm.logcdf((known.min() - middle) / spread))
+    power = (1 - 1.645 / np.sqrt(len(tail))) / float(np.log(edge / tail).mean())
+    inner = statistic < edge
+    share = (1 + len(tail)) / (1 + len(innocent))
+    p[inner] = share * (statistic[inner] / edge) ** power
     return np.asarray(p)
 
 

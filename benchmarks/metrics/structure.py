@@ -98,7 +98,7 @@ def ms_ssim(
     version=1,
     kind=PAIRS,
     draws=True,
-    source="ms_ssim with as many scales as fit (11 pixels at the coarsest), weights adding up to 1",
+    source="ms_ssim by as many scales as fit (11 pixels at the coarsest), weights renormalised",
 )
 def ms_ssim_k(
     fake_images: Images,
@@ -111,7 +111,7 @@ def ms_ssim_k(
     _check_size(fake_images[0], 1, "ms_ssim_k")
     side = min(fake_images[0].shape[1:])
     scales = max(k for k in range(1, len(WEIGHTS) + 1) if side > _least(k))
-    weights = WEIGHTS[:scales] / WEIGHTS[:scales].sum()
+    weights = WEIGHTS if scales == len(WEIGHTS) else WEIGHTS[:scales] / WEIGHTS[:scales].sum()
     return multi_scale(fake_images, draw_pairs(len(fake_images), pairs, rng, groups), weights)
 
 
