@@ -9,7 +9,6 @@ from typing import Literal
 from datamodules.phantom.layouts.mimic_cohort import Visit, draw_cohort, truths
 from datamodules.phantom.layouts.mimic_files import save
 from datamodules.phantom.writing import Traps, write_truth
-from medbench.core.files import write_text
 
 VERSION = 1
 QUIRKS = {
@@ -67,7 +66,8 @@ def write_reports(dest: Path, visits: Sequence[Visit], packed: bool) -> None:
                 file.writestr(zipfile.ZipInfo(path, (2019, 9, 19, 0, 0, 0)), text)
     else:
         for path, text in texts.items():
-            write_text(folder / path, text)
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(text, encoding="utf-8")
 
 
 def typeset(visit: Visit) -> str:

@@ -16,7 +16,6 @@ from datamodules.phantom.layouts.mimic_cohort import (
 )
 from datamodules.phantom.layouts.mimic_files import save
 from datamodules.phantom.writing import Traps, write_truth
-from medbench.core.files import write_text
 
 VERSION = 1
 QUIRKS = {
@@ -99,8 +98,8 @@ def write_tables(folder: Path, visits: Sequence[Visit], size: int, release: str)
         save(folder / f"{stem}-{labeller}.csv.gz", header, lines)
     if release == "2.1.0":
         _write_radiologist(folder, visits)
-    write_text(folder / "IMAGE_FILENAMES", "".join(f"{v.path(f)}\n" for v, f in films))
-    write_text(folder / "README", "Drawn by medbench's phantom; no image here is of a person.\n")
+    (folder / "IMAGE_FILENAMES").write_text("".join(f"{v.path(f)}\n" for v, f in films))
+    (folder / "README").write_text("Drawn by medbench's phantom; no image is of a person.\n")
 
 
 def _metadata(visit: Visit, film: Film, size: int) -> tuple[object, ...]:

@@ -6,8 +6,6 @@ import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from medbench.core.files import write_bytes
-
 
 def save(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table as CSV, or CSV.GZ by its name."""
@@ -16,4 +14,4 @@ def save(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) ->
     table.writerow(header)
     table.writerows(rows)
     data = buffer.getvalue().encode()
-    write_bytes(path, gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+    path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
