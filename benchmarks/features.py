@@ -23,6 +23,7 @@ from medbench.core.progress import Progress
 
 VERSION = 2  # of the cache's layout
 BATCH, THREADS, AHEAD = 64, 4, 2
+DARK = 0.2  # width of the grey values of a whole set that is suspiciously small
 ABOUT = ("sample_id", "subject_id", "text", "labels", "label_names", "age", "race", "meta")
 Loaded = tuple[list[np.ndarray], dict[str, Any]]
 
@@ -155,7 +156,33 @@ def _load(source: Source, extractors: Mapping[str, Extractor], resolution: int, 
                 "modality?"
             )
         prepared.append(extractor.prepare(fit(image, resolution)))
-    return prepared, about(sample)
+    seen = {"shape": list(image.shape), "low": float(image.min()), "high": float(image.max())}
+    return prepared, about(sample) | seen
+
+
+def oddities(rows: list[dict[str, Any]], resolution: int) -> list[str]:
+    """What a reader should know of a set of images before its numbers, a sentence each."""
+    found = []
+    shapes = sorted({tuple(row["shape"]) for row in rows})
+    if len(shapes) > 1:
+        sides = f"{'x'.join(map(str, shapes[0][1:]))} to {'x'.join(map(str, shapes[-1][1:]))}"
+        found.append(
+            f"images of {len(shapes)} shapes, {sides}: all are resized to {resolution}, whatever "
+            "their aspect"
+        )
+    channels = sorted({shape[0] for shape in shapes})
+    if len(channels) > 1:
+        found.append("grey and colour images in one set: grey ones are repeated over the channels")
+    low, high = min(row["low"] for row in rows), max(row["high"] for row in rows)
+    if high - low < DARK:
+        found.append(
+            f"all values lie in [{low:.3f}, {high:.3f}] of [-1, 1]: perhaps 12-bit values in "
+            "16-bit files, or the wrong window"
+        )
+    flat = [row["sample_id"] for row in rows if row["low"] == row["high"]]
+    if flat:
+        found.append(f"{len(flat)} images are of one grey value, such as {flat[0]}")
+    return found
 
 
 def check_image(sample: Mapping[str, Any]) -> np.ndarray:

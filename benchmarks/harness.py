@@ -1,7 +1,8 @@
 """From a protocol, generated and real images to values with intervals, floors and fingerprints."""
 
+import logging
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from benchmarks.adherence import adherence_of
 from benchmarks.extractors import RESIZE, Extractor
-from benchmarks.features import Extracted, cached, extract
+from benchmarks.features import Extracted, cached, extract, oddities
 from benchmarks.inputs import Inputs, findings_of, group_of
 from benchmarks.jobs import Job, make_job, plan_jobs
 from benchmarks.kinds import Value, values_of
@@ -21,6 +22,7 @@ from medbench.core.fingerprint import canonical, fingerprint
 
 __all__ = ["Value", "measure", "plan_jobs"]
 
+log = logging.getLogger(__name__)
 SMALLEST = 8  # rows of a group that is measured on its own
 DISTANCES = (FEATURES, OUTPUTS)
 
@@ -33,10 +35,12 @@ def measure(
     cache: Path,
     seed: int,
     quiet: bool = False,
+    say: Callable[[str], None] = log.warning,
 ) -> list[Value]:
     """The `values` of a result: every metric of the protocol, one pass per source.
 
-    A pass decodes an image once and shows it to every network that needs it, once."""
+    A pass decodes an image once and shows it to every network that needs it, once; what is odd
+    about a set is handed to `say`."""
     jobs = plan_jobs(protocol, fakes, reals)
     how = protocol.get("preprocessing") or {}
     fakes = {name: prepared(source, how) for name, source in fakes.items()}
@@ -45,6 +49,8 @@ def measure(
     with tempfile.TemporaryDirectory(dir=cache, prefix=".measure-") as folder:
         passes = Passes(fakes, reals, extractors, int(protocol["resolution"]), cache, quiet)
         passes.run(jobs, Path(folder))
+        for line in passes.oddities():
+            say(line)
         meter = _Meter(protocol, fakes, reals, extractors, passes, seed)
         return [value for job in jobs for value in meter.values(job)]
 
@@ -89,6 +95,16 @@ class Passes:
 
     def __call__(self, side: str, name: str, extractor: str) -> Extracted:
         return self._found[self._source(side, name).fingerprint, extractor]
+
+    def oddities(self) -> list[str]:
+        """What is odd about the sets that were shown, each set named."""
+        names = [(n, s.fingerprint) for group in (self.fakes, self.reals) for n, s in group.items()]
+        found: dict[str, None] = {}
+        for (place, _), extracted in self._found.items():
+            name = next((n for n, known in names if known == place), "real images of the requests")
+            for line in oddities(extracted.rows, self.resolution):
+                found[f"{name}: {line}."] = None
+        return list(found)
 
     def _source(self, side: str, name: str) -> Source:
         if side == "real":

@@ -1,6 +1,7 @@
 """What a metric asks for, by the names of its declaration: taken from passes, samples and pairs."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -224,7 +225,7 @@ class Inputs:
 
     def _races(self) -> list[str]:
         names, found = self["race_names"], []
-        for row in self._facts("race"):
+        for row in self.facts("race"):
             value = row["race"]
             found.append(str(value) if isinstance(value, str) else names[int(value)])
         return found
@@ -235,9 +236,9 @@ class Inputs:
         return np.asarray(values[:, 0], np.float64)
 
     def _ages(self) -> np.ndarray:
-        return np.array([float(row["age"]) for row in self._facts("age")])
+        return np.array([float(row["age"]) for row in self.facts("age")])
 
-    def _facts(self, key: str) -> list[dict[str, Any]]:
+    def facts(self, key: str) -> list[dict[str, Any]]:
         """The rows that say something of each sample: the request's own, or the real sample's."""
         for rows in (self.about, self._pair_rows() if self.source.pairs else []):
             found = [row if key in row else row.get("meta", {}).get("request", {}) for row in rows]
@@ -249,15 +250,15 @@ class Inputs:
         )
 
     def _pair_rows(self) -> list[dict[str, Any]]:
-        pairs = self._pairs()
+        pairs = self.real_rows()
         return [pairs.row(index) for index in range(len(pairs))]
 
     # texts and labels ------------------------------------------------------------------
     def texts(self) -> list[str]:
-        return [str(row["text"]) for row in self._facts("text")]
+        return [str(row["text"]) for row in self.facts("text")]
 
     def _labels(self) -> np.ndarray:
-        rows = self._facts("labels")
+        rows = self.facts("labels")
         names = self._label_names()
         table = np.full((len(rows), len(names)), np.nan)
         for place, row in enumerate(rows):
@@ -273,7 +274,7 @@ class Inputs:
 
     def _label_names(self) -> list[str]:
         """All, or those that the entry lists; under the names that the scores have."""
-        found = self._names_of(self._facts("labels")[0])
+        found = self._names_of(self.facts("labels")[0])
         wanted = self.job.options.get("labels")
         if wanted is None:
             return [n for n in found if n in self["score_names"]] if self.job.extractor else found
@@ -294,7 +295,7 @@ class Inputs:
         return [str(group_of(row, key)) for row in self.about]
 
     # images ------------------------------------------------------------------------
-    def _pairs(self) -> Source:
+    def real_rows(self) -> Source:
         if self.source.pairs is None:
             raise UserError(
                 f"{self.job.name} compares each generated image with the real one of its request, "
@@ -308,11 +309,11 @@ class Inputs:
 
     def _real_images(self) -> Pictures:
         key = "prior_image" if self.job.options.get("against") == "prior" else "image"
-        return Pictures(self._pairs(), self.resolution, key)
+        return Pictures(self.real_rows(), self.resolution, key)
 
     def _controls(self) -> dict[str, np.ndarray]:
         names = self.job.options["controls"]
-        pairs = self._pairs()
+        pairs = self.real_rows()
         found: dict[str, list[np.ndarray]] = {name: [] for name in names}
         for index in range(len(pairs)):
             controls = pairs.samples[index].get("controls") or {}
@@ -370,7 +371,39 @@ class Inputs:
         return {name: np.squeeze(mask) for name, mask in sample["masks"].items()}
 
     def _spacing_mm(self) -> np.ndarray:
-        return np.array([list(row["spacing_mm"]) for row in self._facts("spacing_mm")], np.float64)
+        return np.array([list(row["spacing_mm"]) for row in self.facts("spacing_mm")], np.float64)
+
+
+def lacking(job: Job, fakes: Mapping[str, Source], reals: Mapping[str, Source]) -> str | None:
+    """Why a metric cannot be measured on these images, found without opening one; or None."""
+    arms = [job.arm, *([job.options["second"]] if "second" in job.options else [])]
+    if job.asks and any("text" not in fakes[arm].row(0) for arm in arms):
+        return (
+            "the generated images have no prompts. Give them with captions=FILE (columns file and "
+            "text)."
+        )
+    alone = replace(job, extractor=None)
+    probe = Inputs(alone, fakes, reals, {}, _no_pass, 0)
+    facts = {"labels": "labels", "races": "race", "ages": "age", "text_embeddings": "text"}
+    paired = {"real_images", "real_scores", "controls", "real_masks"}
+    try:
+        for need in job.metric.needs:
+            if need in facts:
+                probe.facts(facts[need])
+            elif need in paired:
+                probe.real_rows()
+    except UserError as error:
+        return str(error).removeprefix(f"{job.name} ")
+    sets = [
+        reals[job.options[key]].fingerprint for key in ("train", "heldout") if key in job.options
+    ]
+    if len(sets) == 2 and sets[0] == sets[1]:
+        return "the images that were trained on and those held out are the same; name another."
+    return None
+
+
+def _no_pass(side: str, name: str, extractor: str) -> Extracted:
+    raise UserError(f"{name} was not shown to {extractor}.")
 
 
 def group_of(row: Mapping[str, Any], key: str) -> Any:

@@ -89,7 +89,7 @@ def plan_jobs(
         except UserError as error:
             mistakes += error.mistakes
     for job in jobs:
-        mistakes += _too_few(job, fakes, reals)
+        mistakes += too_few(job, fakes, reals)
     names = [name for job in jobs for name in job.names()]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -172,7 +172,7 @@ def _absent(
         yield f"metrics.{metric.name} needs a real set; the protocol names none."
 
 
-def _too_few(job: Job, fakes: Mapping[str, Source], reals: Mapping[str, Source]) -> Iterator[str]:
+def too_few(job: Job, fakes: Mapping[str, Source], reals: Mapping[str, Source]) -> Iterator[str]:
     """Sentences for sets that are too small for a metric or for its settings."""
     sides = [(len(fakes[job.arm]), "generated")]
     if job.real and (NEEDS_REAL & set(job.metric.needs) or job.asks):

@@ -111,7 +111,7 @@ class Composer:
         whole = merge(own, top)
         config = defaults(RunSettings) | {k: whole[k] for k in defaults(RunSettings) if k in whole}
         config = {"method": method} | config
-        config["data"] = self._data(own.get("data", {}), top.get("data", {}))
+        config["data"] = self.dataset(own.get("data", {}), top.get("data", {}))
         config["stages"] = {
             name: self._block(block, config["data"], f"stages.{name}")
             for name, block in whole.get("stages", {}).items()
@@ -121,7 +121,7 @@ class Composer:
         config["protocol"] = self._protocol(
             own.get("protocol", {}), top.get("protocol", {}), config["data"]
         )
-        config["backbones"], config["others"] = self._parts(config, whole, typed)
+        config["backbones"], config["others"] = self.parts(config, whole, typed)
         config["sampling"] = self._sampling(config, whole.get("sampling") or {})
         config["trainer"] = self._trainer(own.get("trainer", {}), top.get("trainer", {}))
         for name, kind in (("generation", GenerationSettings), ("tracking", TrackingSettings)):
@@ -151,7 +151,7 @@ class Composer:
                 close = nearest(str(key), FILE_KEYS) or "."
                 self.mistakes.append(f"{key} in the file of method {method} is not known{close}")
         variants = content.pop("variants", None) or {}
-        own = self._shaped(self._at_scale(content), f" (in the file of method {method})")
+        own = self._shaped(self.at_scale(content), f" (in the file of method {method})")
         if variant is None:
             return own, {}
         if variant not in variants:
@@ -159,7 +159,7 @@ class Composer:
             close = nearest(str(variant), variants) or f"; {method} has {known}."
             self.mistakes.append(f"variant={variant} is not known{close}")
             return own, {}
-        changes = self._at_scale(variants[variant] or {})
+        changes = self.at_scale(variants[variant] or {})
         return own, self._shaped(changes, f" (in variant {variant} of {method})")
 
     def _shaped(self, layer: Config, where: str) -> Config:
@@ -177,7 +177,7 @@ class Composer:
                 self.mistakes.append(_no_mapping(key, inner, where))
         return shaped
 
-    def _at_scale(self, content: Config) -> Config:
+    def at_scale(self, content: Config) -> Config:
         """A file's content with its block of this scale laid over it."""
         content = copy(content)
         scales = content.pop("scales", None) or {}
@@ -193,9 +193,9 @@ class Composer:
         if not self.library.has(group, name):
             self.mistakes.append(where + self.library.unknown(group, name))
             return {}
-        return self._at_scale(self.library.read(group, str(name)))
+        return self.at_scale(self.library.read(group, str(name)))
 
-    def _data(self, own: Config, top: Config) -> Config:
+    def dataset(self, own: Config, top: Config) -> Config:
         """The run's dataset. What a method sets for its own dataset holds for another one where
         that has such a setting."""
         name = top.get("name", own.get("name"))
@@ -209,7 +209,7 @@ class Composer:
         source = signature(block.get("class"))
         return filled(block, source.parameters) if source else block
 
-    def _role_data(self, data: Any, run: Config, where: str) -> Config:
+    def role_data(self, data: Any, run: Config, where: str) -> Config:
         """The dataset of one role: another one by name, or the run's with changes."""
         if not isinstance(data, str | dict):
             self.mistakes.append(
@@ -228,7 +228,7 @@ class Composer:
         """A stage's block with its constructor's defaults and its dataset written out."""
         block = dict(block)
         if block.get("data") is not None:
-            block["data"] = self._role_data(block["data"], run_data, where)
+            block["data"] = self.role_data(block["data"], run_data, where)
         source = signature(block.get("class"))
         return filled(block, schema_of_stage(source)) if source else block
 
@@ -248,7 +248,7 @@ class Composer:
             for part, block in protocol[key].items() if isinstance(protocol.get(key), dict) else ():
                 if isinstance(block, dict) and block.get("data") is not None:
                     where = f"protocol.{key}.{part}"
-                    block["data"] = self._role_data(block["data"], run_data, where)
+                    block["data"] = self.role_data(block["data"], run_data, where)
         return protocol
 
     def _trainer(self, own: Config, top: Config) -> Config:
@@ -262,7 +262,7 @@ class Composer:
         return filled(given, source.sampling) if source else given
 
     # parts of other configs --------------------------------------------------------
-    def _parts(self, config: Config, whole: Config, typed: Config) -> tuple[Config, Config]:
+    def parts(self, config: Config, whole: Config, typed: Config) -> tuple[Config, Config]:
         """The backbones and other methods' stages that anything refers to, however indirectly."""
         backbones: Config = {}
         others: Config = {}
@@ -289,7 +289,7 @@ class Composer:
 
     def _backbone(self, name: str, config: Config) -> Config | None:
         if self.library.has("backbones", name):
-            return self._at_scale(self.library.read("backbones", name))
+            return self.at_scale(self.library.read("backbones", name))
         if name in config["stages"]:
             self.mistakes.append(
                 f"{REFERENCE}{name} names no backbone; the method's own stage is written "
@@ -306,7 +306,7 @@ class Composer:
         if not self.library.has("methods", method):
             self.mistakes.append(f"{REFERENCE}{name}: {self.library.unknown('methods', method)}")
             return None
-        stages = self._at_scale(self.library.read("methods", method)).get("stages") or {}
+        stages = self.at_scale(self.library.read("methods", method)).get("stages") or {}
         if stage not in stages:
             close = nearest(stage, stages) or f"; it has {', '.join(stages)}."
             self.mistakes.append(f"{REFERENCE}{name}: {method} has no stage {stage}{close}")

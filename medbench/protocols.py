@@ -5,7 +5,7 @@ from typing import Any
 
 from medbench.blocks import Config, pipeline_class, signature
 from medbench.core.batch import KEYS, missing_keys
-from medbench.core.classes import ClassSource, read_class
+from medbench.core.classes import ClassSource
 from medbench.core.errors import UserError, nearest
 from medbench.core.sources import open_module
 from medbench.core.values import check_value
@@ -19,7 +19,16 @@ PROTOCOL = {
     "reals": "dict[str, Any]",
     "extractors": "dict[str, Any]",
     "metrics": "list[Any]",
+    "seed": "int",
+    "preprocessing": "dict[str, Any]",
+    "instead": "str | None",
+    "table": "str",
+    "columns": "dict[str, Any]",
+    "rows": "dict[str, Any]",
+    "missing": "dict[str, Any]",
+    "data": "str",
 }
+PREPROCESSING = {"plane": "str", "slices": "int"}
 SELECTION = {
     "split": "str",
     "n": "int | None",
@@ -38,17 +47,43 @@ METRIC = {
     "metric": "str",
     "name": "str",
     "arm": "str",
+    "second": "str",
     "real": "str",
     "extractor": "str",
+    "race": "str",
+    "age": "str",
+    "train": "str",
+    "heldout": "str",
     "asks": "str | None",
+    "labels": "list[str]",
+    "called": "dict[str, str]",
+    "group": "str",
+    "pairing": "str",
+    "controls": "dict[str, str]",
+    "segment": "str",
+    "against": "Literal['real', 'prior']",
+    "of": "dict[str, Any]",
+    "value": "str",
+    "window": "list[float]",
+    "by": "list[str]",
     "settings": "dict[str, Any]",
 }
-EXTRACTOR = "benchmarks.extractors.StageExtractor"
+EXTRACTOR = {
+    "stage": "str | None",
+    "network": "str | None",
+    "weights": "str | None",
+    "size": "int",
+    "resize": "str",
+}
+
+
+PARTS = {"arm": "arms", "second": "arms", "extractor": "extractors", "race": "extractors"}
+PARTS |= {"age": "extractors", "real": "reals", "train": "reals", "heldout": "reals"}
 
 
 def check_protocol(protocol: Config, config: Config, library: Library) -> Iterator[str]:
     """Mistakes of the block under `protocol`, a sentence each."""
-    if not library.has("protocols", protocol.get("name")):
+    if not library.has("protocols", protocol.get("name")) and "arms" not in protocol:
         return  # composing has said so
     measures = ("resolution", "reals", "extractors") if protocol.get("metrics") else ()
     yield from _typed("protocol", protocol, PROTOCOL, required=("arms", *measures))
@@ -62,10 +97,32 @@ def check_protocol(protocol: Config, config: Config, library: Library) -> Iterat
     for where, real in _entries(protocol, "reals"):
         data = real.get("data") if isinstance(real, dict) else None
         yield from _selection(where, real, data, config, more={"data": "Any"})
+    if isinstance(protocol.get("preprocessing"), dict):
+        yield from _typed("protocol.preprocessing", protocol["preprocessing"], PREPROCESSING)
     for where, block in _entries(protocol, "extractors"):
-        known = {n: p.annotation or "Any" for n, p in read_class(EXTRACTOR).parameters.items()}
-        yield from _typed(where, block, known, required=("stage", "size"))
+        yield from _extractor(where, block)
     yield from _metrics(protocol)
+
+
+def _extractor(where: str, block: Any) -> Iterator[str]:
+    """A fitted stage, or a released network with its weights."""
+    yield from _typed(where, block, EXTRACTOR, required=("size",))
+    if not isinstance(block, dict):
+        return
+    stage, network = block.get("stage"), block.get("network")
+    if (stage is None) == (network is None):
+        yield f"{where} must name one of stage and network."
+    known = mapping("benchmarks.extractors", "NETWORKS")
+    if isinstance(network, str) and network not in known:
+        close = nearest(network, known) or f"; known are {', '.join(known)}."
+        yield f"{where}.network={network} is not known{close}"
+
+
+def mapping(module: str, name: str) -> dict[str, str]:
+    """A table of names that stands in a module, read without importing it."""
+    source = open_module(module)
+    found = source.value(source.constants[name])
+    return found if isinstance(found, dict) else {}
 
 
 def _entries(protocol: Config, key: str) -> list[tuple[str, Any]]:
@@ -161,13 +218,14 @@ def _metrics(protocol: Config) -> Iterator[str]:
     """Metrics, extractors, arms and real sets that an entry names and that are not there."""
     entries = protocol.get("metrics")
     known = metrics()
+    inputs = mapping("benchmarks.metrics.declaration", "INPUTS")
     for place, entry in enumerate(entries if isinstance(entries, list) else ()):
         where = f"protocol.metrics.{place}"
         yield from _typed(where, entry, METRIC, required=("metric",))
         if not isinstance(entry, dict):
             continue
-        for key in ("arm", "real", "extractor"):
-            there = [name.rpartition(".")[2] for name, _ in _entries(protocol, f"{key}s")]
+        for key, group in PARTS.items():
+            there = [name.rpartition(".")[2] for name, _ in _entries(protocol, group)]
             if isinstance(entry.get(key), str) and entry[key] not in there:
                 close = nearest(str(entry[key]), there) or f"; there are {', '.join(there)}."
                 yield f"{where}.{key}={entry[key]} is not known{close}"
@@ -179,7 +237,8 @@ def _metrics(protocol: Config) -> Iterator[str]:
             yield f"{where}.metric={name} is not known{close}"
         else:
             settings = {k: p.annotation or "Any" for k, p in known[name].settings.items()}
-            settings.pop("rng", None)
+            for own in ("rng", *inputs):
+                settings.pop(own, None)
             given = entry.get("settings")
             yield from _typed(
                 f"{where}.settings", given if isinstance(given, dict) else {}, settings

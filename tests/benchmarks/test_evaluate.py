@@ -16,9 +16,14 @@ from lit_models.backbones.classifier import Classifier
 from lit_models.stage import write_stage
 from medbench.core.files import mark_complete
 from medbench.core.sample_set import SampleSetWriter, write_image
-from medbench.evaluate import main
+from medbench.cli import finish
+from medbench.evaluate import main as command
 
 N = 40
+
+
+def main(argv: list[str]) -> int:
+    return finish(command, argv)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +70,7 @@ def test_a_sample_set_is_measured_whole(
 ) -> None:
     assert main(words(folders, tmp_path)) == 0
     printed = capsys.readouterr().out
-    (path,) = tmp_path.glob("*.json")
+    (path,) = tmp_path.glob("evaluations/*/result.json")
     result = json.loads(path.read_text())
     names = [value["name"] for value in result["values"]]
     assert names[:5] == ["fid", "kid", "precision", "recall", "f1"]
@@ -88,25 +93,76 @@ def test_a_bare_folder_is_measured_without_prompts(
     assert "adherence is left out: the generated images have no prompts" in printed.err
 
 
-def test_a_judge_that_a_run_has_fitted_beside_is_found(folders: Path, tmp_path: Path) -> None:
-    stages = tmp_path / "stages"
-    shutil.copytree(folders / "judge", stages / "colonoscopy_judge-0123456789abcdef")
-    given = {"extractors.judge.stage": "", "out": str(tmp_path / "evaluations")}
-    assert main(words(folders, tmp_path, **given)) == 0
-    shutil.copytree(folders / "judge", stages / "colonoscopy_judge-fedcba9876543210")
-    assert main(words(folders, tmp_path, **given)) == 2
+DOTS = ["--config-dir", str(Path(__file__).parents[1] / "outside"), "--quiet"]
+
+
+def dots(folder: Path, name: str, shift: int = 0, n: int = 24) -> Path:
+    """Grey squares with one bright column."""
+    for index in range(n):
+        image = np.full((1, 8, 8), -0.5, np.float32)
+        image[:, :, (index + shift) % 8] = 0.5
+        write_image(folder / name / f"{index}.png", image, 8)
+    return folder / name
+
+
+def test_the_judge_is_fitted_once_and_can_go_to_another_machine(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, other = dots(tmp_path, "one"), dots(tmp_path, "other", 3)
+    given = [f"fake={one}", f"real={other}", "protocol=dots_quick", *DOTS]
+    archive = tmp_path / "judge.zip"
+    assert main([*given, f"out={tmp_path / 'a'}", f"export={archive}", "--json"]) == 0
+    first = json.loads(capsys.readouterr().out.split("\n", 1)[1])
+    assert main([*given, f"out={tmp_path / 'a'}"]) == 0
+    assert "stage dots_judge: fit" not in capsys.readouterr().out
+    there = [f"out={tmp_path / 'b'}", f"extractors.eye.stage={archive}", "--json"]
+    assert main([*given, *there]) == 0
+    assert json.loads(capsys.readouterr().out)["values"] == first["values"]
+    (tmp_path / "broken.zip").write_text("no zip")
+    assert main([*given, f"extractors.eye.stage={tmp_path / 'broken.zip'}"]) == 2
+
+
+def test_a_dataset_stands_for_the_real_images(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [f"fake={dots(tmp_path, 'one')}", "data=dots", "protocol=dots_quick", *DOTS]
+    assert main([*given, f"out={tmp_path}"]) == 0
+    assert "fid" in capsys.readouterr().out
+    assert main([*given, f"real={tmp_path}"]) == 2
+
+
+def test_what_is_odd_is_said_and_nothing_is_lost(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Copies of real images, sizes that differ, dark images, too few for a metric."""
+    fake, real = dots(tmp_path, "fake", 2, 9), dots(tmp_path, "real")
+    shutil.copy(real / "3.png", fake / "copy.png")
+    write_image(fake / "large.png", np.full((1, 16, 9), -0.5, np.float32), 8)
+    given = [f"fake={fake}", f"real={real}", "protocol=dots_quick", *DOTS[:2]]
+    assert main([*given, f"out={tmp_path}", "record=mine"]) == 0
+    printed = capsys.readouterr()
+    assert "of 11 generated images are real ones, byte for byte" in printed.err
+    assert "kid is left out: kid: subset_size=20 is larger than the 11 generated" in printed.err
+    (path,) = tmp_path.glob("evaluations/*/result.json")
+    result = json.loads(path.read_text())
+    warned = "\n".join(result["provenance"]["warnings"])
+    assert "images of 2 shapes, 8x8 to 16x9: all are resized to 8" in warned
+    assert "1 images are of one grey value, such as large.png" in warned
+    assert result["recorded"] and result["row"] == "mine"
+    page = path.with_name("report.html").read_text()
+    assert "byte for byte" in page and "kid is left out" in page and "data:image/png" in page
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({"protocol": "gi_quik"}, "protocol=gi_quik is not known; did you mean gi_quick"),
-        ({"protocol": "gi_quick"}, "kid: subset_size=300 is larger than the 40 generated images"),
+        ({"scale": "large"}, "scale=large is not known; it is tiny or paper"),
         ({"real": "nowhere"}, "nowhere is not a folder"),
-        ({"real": "", "reel": "x"}, "reel is not known; did you mean real?\nreal= is missing."),
+        ({"real": "", "reel": "x"}, "reel is not known; did you mean real?\nreal= is missing:"),
         ({"seed": "x"}, "seed=x is not a whole number"),
-        ({"extractors.judge.stage": ""}, "The extractor judge needs the stage colonoscopy_judge"),
         ({"extractors.judge.stage": "void"}, "extractors.judge.stage=void is not a folder"),
+        ({"extractors.judge.stage": "void.zip"}, "extractors.judge.stage=void.zip is not a file"),
         ({"extractors.jugde.stage": "x"}, "protocol small has the extractors judge"),
     ],
 )

@@ -1,0 +1,161 @@
+"""The two sides of `evaluate`: anyone's folders or a dataset, and what they allow to measure."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.inputs import lacking
+from benchmarks.jobs import make_job, too_few
+from benchmarks.sources import Source, folder_source, paired
+from datamodules.folder import Folder
+from medbench.blocks import Config
+from medbench.core.errors import UserError
+from medbench.core.fingerprint import fingerprint, hash_file
+from medbench.measuring import real_source, whole_split
+from medbench.plan import Plan
+
+
+class Sets:
+    """Generated images by arm, real ones by name, opened and looked over once."""
+
+    def __init__(self, settings: dict[str, str], config: Config) -> None:
+        self.settings, self.config = settings, config
+        self.protocol: Config = config["protocol"]
+        self.warnings: list[str] = []
+        self.left_out: list[str] = []
+        self._plan = Plan(config | {"protocol": {}}) if "data" in settings else None
+        if self._plan:
+            self._plan.check_data()
+        self.reals = self._reals()
+        self.fakes = self._fakes()
+        self._compare()
+
+    def _reals(self) -> dict[str, Source]:
+        """Every real set of the protocol: out of the dataset, or the one folder."""
+        blocks = self.protocol.get("reals") or {}
+        own = {
+            key.removeprefix("reals."): folder_source(value)
+            for key, value in self.settings.items()
+            if key.startswith("reals.")
+        }
+        unknown = [name for name in own if name not in blocks]
+        if unknown:
+            raise UserError(
+                f"reals.{unknown[0]}: protocol {self.protocol['name']} has the real sets "
+                f"{', '.join(blocks)}."
+            )
+        if self._plan is not None:
+            plan = self._plan
+            found = {n: real_source(plan, spec) for n, spec in blocks.items() if n not in own}
+        else:
+            table = self.settings.get("real_captions")
+            folder = folder_source(self.settings["real"], table=table)
+            found = dict.fromkeys(blocks or {"real": {}}, folder)
+        return found | own
+
+    def _fakes(self) -> dict[str, Source]:
+        """A sample set's arms; a bare folder serves every arm."""
+        fake, captions = self.settings["fake"], self.settings.get("captions")
+        arms = Folder(fake, captions).arms()
+        missing = [arm for arm in self.protocol["arms"] if arms and arm not in arms]
+        if missing:
+            raise UserError(
+                f"protocol={self.protocol['name']} measures the arm {missing[0]}, which {fake} "
+                f"does not have; it has {', '.join(arms)}."
+            )
+        return {
+            name: self._paired(folder_source(fake, name if arms else None, captions), block)
+            for name, block in self.protocol["arms"].items()
+        }
+
+    def _paired(self, fake: Source, arm: Config) -> Source:
+        """With the real samples of its requests, where every sample_id is among them."""
+        if self._plan is not None:
+            real = whole_split(self._plan, arm["requests"] | {"data": arm.get("data")})
+        else:
+            real = next(iter(self.reals.values()))
+        ids = {str(real.row(i)["sample_id"]) for i in range(len(real))}
+        if all(str(fake.row(i)["sample_id"]) in ids for i in range(len(fake))):
+            return paired(fake, real)
+        return fake
+
+    def _compare(self) -> None:
+        """Warn of generated images that are real ones."""
+        if "real" not in self.settings:
+            return
+        fake, real = (Path(self.settings[key]).expanduser() for key in ("fake", "real"))
+        hashes = {hash_file(path) for path in _files(real)}
+        same = [path for path in _files(fake) if hash_file(path) in hashes]
+        if same:
+            of = sum(1 for _ in _files(fake))
+            self.warnings.append(
+                f"{len(same)} of {of} generated images are real ones, byte for byte, such as "
+                f"{same[0].name}: these values say nothing about a generator."
+            )
+
+    def possible(self) -> Config:
+        """The protocol with the metrics that these images allow; a sentence for each other."""
+        kept = []
+        for entry in self.protocol.get("metrics") or ():
+            job = make_job(entry, self.protocol, self.fakes, self.reals)
+            reason = lacking(job, self.fakes, self.reals)
+            few = list(too_few(job, self.fakes, self.reals))
+            if reason or few:
+                self.left_out.append(f"{job.name} is left out: {reason or few[0]}")
+            else:
+                kept.append(entry)
+        for line in [*self.warnings, *self.left_out]:
+            print(line, file=sys.stderr)
+        if not kept:
+            raise UserError(
+                f"protocol={self.protocol['name']} can measure nothing of these folders.",
+                *self.left_out,
+            )
+        used = {e for entry in kept for e in self._job(entry).extractors()}
+        extractors = {k: v for k, v in (self.protocol.get("extractors") or {}).items() if k in used}
+        return self.protocol | {"metrics": kept, "extractors": extractors}
+
+    def _job(self, entry: Any) -> Any:
+        return make_job(entry, self.protocol, self.fakes, self.reals)
+
+    def about(self) -> dict[str, Any]:
+        """Where the images came from, and what was not measured."""
+        named = {
+            key: self.settings[key] for key in ("real", "data", "fake") if key in self.settings
+        }
+        return named | {"left_out": self.left_out, "warnings": self.warnings}
+
+    def result(self, values: list[dict[str, Any]], about: dict[str, Any], seed: int) -> Config:
+        """The result, as a run leaves one; `run` names its folder."""
+        record = self.settings.get("record")
+        row = record or Path(self.settings["fake"]).resolve().name
+        sides = sorted(source.fingerprint for source in self.fakes.values())
+        real = sorted(source.fingerprint for source in self.reals.values())
+        settings = fingerprint([sides, row])
+        module = self._plan.data(None).module if self._plan else None
+        return {
+            "version": 1,
+            "row": row,
+            "method": None,
+            "variant": None,
+            "run": f"{self.protocol['name']}-{fingerprint([settings, real, seed])}",
+            "attempt": 1,
+            "settings": settings,
+            "seed": None,
+            "scale": None,
+            "data": None,
+            "protocol": self.protocol["name"],
+            "phantom": bool(module and module.phantom),
+            "untrained": [],
+            "recorded": record is not None,
+            "stages": [],
+            "samples": str(Path(self.settings["fake"]).expanduser().resolve()),
+            "provenance": about,
+            "values": values,
+        }
+
+
+def _files(folder: Path) -> Any:
+    from datamodules.pictures import kind_of
+
+    return (path for path in sorted(folder.rglob("*")) if path.is_file() and kind_of(path))
