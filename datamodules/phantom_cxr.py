@@ -1,24 +1,28 @@
 """The chest X-ray phantom as a dataset: radiographs, reports, gaze, masks, and pairs of visits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 
+from datamodules import controls
 from datamodules.base import DataModule, Level
+from datamodules.controls import as_control
 from datamodules.phantom import cxr
 from datamodules.phantom.cxr_raster import ANATOMY
+from datamodules.phantom.cxr_report import Report, write_progression, write_report
 from datamodules.phantom.cxr_study import (
     FINDINGS,
     LABELS,
     LONG_TAIL,
     PROJECTIONS,
+    PURPOSES,
     Study,
     labels_of,
-    severity_word,
 )
+from datamodules.phantom.gaze import GRID, draw_reading
 from datamodules.phantom.streams import SPLITS, Address
 from datamodules.registration import warp
 from medbench.core.batch import Sample
@@ -76,7 +80,8 @@ class Drawn:
 
     image: Array
     prior: Array | None
-    masks: dict[str, Array]
+    masks: dict[str, Array]  # eight pixels a byte
+    gaze: Array | None
     maps: dict[str, Array]
 
 
@@ -99,6 +104,14 @@ class PhantomCxr(DataModule):
         "label_names",
         "prior_image",
         "prior_valid",
+        "gaze",
+        "controls",
+        "controls.hva",
+        "controls.gaze_density",
+        "controls.canny",
+        "controls.sobel",
+        "controls.gl",
+        "controls.segmentation",
         "masks",
         "age",
         "race",
@@ -128,6 +141,10 @@ class PhantomCxr(DataModule):
         longtail: bool = False,  # 19 classes, one each image; validation and test balanced
         balanced: bool = False,  # findings equally frequent and independent: for a judge
         equalise: bool = False,  # rank equalisation, as the real JPEG files have
+        labels: Literal["image", "report"] = "image",  # report: what it says; doubt is NaN
+        text: Literal["auto", "report", "findings", "impression", "progression"] = "auto",
+        gaze: bool = True,  # a reading of each image and the maps; without them it is faster
+        masks: bool = True,
     ) -> None:
         super().__init__()
         self.seed, self.size, self.of = seed, size, of or size
@@ -135,6 +152,8 @@ class PhantomCxr(DataModule):
         self.min_feature = min_feature_mm or cxr.least_feature(self.of)
         self.views, self.pairs, self.target, self.changed = tuple(views), pairs, target, changed
         self.longtail, self.balanced, self.equalise = longtail, balanced, equalise
+        self.label_source, self.text = labels, text
+        self.gaze, self.masks = gaze, masks
         self.label_names = [*LABELS, *(LONG_TAIL if longtail else ())]
         self._splits: dict[str, PhantomSplit] = {}
 
@@ -150,6 +169,8 @@ class PhantomCxr(DataModule):
             mistakes.append(f"views={list(self.views)}: give some of {', '.join(PROJECTIONS)}.")
         if self.pairs and (self.longtail or self.balanced):
             mistakes.append("pairs=true goes without longtail and balanced; set them to false.")
+        if self.longtail and self.label_source == "report":
+            mistakes.append("labels=report has no long-tail classes; set longtail=false.")
         return mistakes
 
     def split(self, name: str) -> "PhantomSplit":
@@ -224,80 +245,110 @@ class PhantomSplit:
     def __getitem__(self, index: int) -> Sample:
         drawn, sample = self._draw(index), self.describe(index)
         prior = np.full((1, *drawn.image.shape), BLANK, np.float32)
-        if drawn.prior is not None:
-            prior = _unit(drawn.prior)
-        empty = np.zeros((1, *drawn.image.shape), np.uint8)
-        names = (*ANATOMY, *FINDINGS)
-        return sample | {
-            "image": _unit(drawn.image),
-            "prior_image": prior,
-            "masks": {
-                name: drawn.masks[name][None].astype(np.uint8)
+        sample["image"] = _unit(drawn.image)
+        sample["prior_image"] = prior if drawn.prior is None else _unit(drawn.prior)
+        if self.module.masks:
+            shape = drawn.image.shape
+            sample["masks"] = {
+                name: np.unpackbits(drawn.masks[name], axis=1, count=shape[1])[None]
                 if name in drawn.masks
-                else empty.copy()
-                for name in names
-            },
-            "meta": sample["meta"] | _truth(self._rows[index]),
-        }
+                else np.zeros((1, *shape), np.uint8)
+                for name in (*ANATOMY, *FINDINGS)
+            }
+        if drawn.gaze is not None:
+            sample["gaze"] = drawn.gaze.copy()
+            sample["controls"] = {
+                name: values[None].copy() if name == "gaze_density" else as_control(values)
+                for name, values in drawn.maps.items()
+            }
+        sample["meta"] |= _truth(self._rows[index])
+        return sample
 
     def describe(self, index: int) -> Sample:
         """A sample without its arrays and parameters: nothing is drawn."""
-        row = self._rows[index]
+        row, module = self._rows[index], self.module
         study = row.study
-        texts = self._texts(row)
+        report = write_report(study, study.place.stream(PURPOSES.index("report")))
+        texts = _texts(row, report)
         subject = f"{self.name}{study.patient.subject:06d}"
-        name = f"{subject}-{study.place.visit:02d}"
         prior = {} if row.prior is None else {"days": round(study.days - row.prior.days, 3)}
         group = {"class": row.name, "group": CLASS_GROUPS[row.name]} if row.name else {}
+        auto = "impression" if row.prior is None else "progression"
         return {
-            "text": texts["impression" if row.prior is None else "progression"],
+            "text": texts[auto if module.text == "auto" else module.text],
             "texts": texts,
-            "labels": self._labels(row),
-            "label_names": list(self.module.label_names),
+            "labels": self._labels(row, report),
+            "label_names": list(module.label_names),
             "prior_valid": np.bool_(row.prior is not None),
             "age": np.float32(study.age),
             "race": np.int64(study.patient.group),
-            "sample_id": name,
+            "sample_id": f"{subject}-{study.place.visit:02d}",
             "subject_id": subject,
             "meta": {"view": study.projection, "visit": study.place.visit} | prior | group,
         }
 
-    def _labels(self, row: Row) -> Array:
+    def _labels(self, row: Row, report: Report) -> Array:
         names = self.module.label_names
+        found: Mapping[str, float] = labels_of(row.study, self.module.longtail)
         if row.name:
-            return np.array([name == row.name for name in names], np.float32)
-        found = labels_of(row.study, self.module.longtail)
-        return np.array([found[name] for name in names], np.float32)
-
-    def _texts(self, row: Row) -> dict[str, str]:
-        found = row.study.findings.items()
-        words = [f"{severity_word(f.severity)} {f.side} {name}".lower() for name, f in found]
-        text = ", ".join(" ".join(word.split()) for word in words) or "no finding"
-        return dict.fromkeys(("report", "findings", "impression", "progression"), text)
+            found = {name: float(name == row.name) for name in names}
+        if self.module.label_source == "report":
+            found = {name: v for name, v in report.mentions.items() if v >= 0}
+        return np.array([found.get(name, np.nan) for name in names], np.float32)
 
     def _draw(self, index: int) -> Drawn:
         found = self._drawn.get(index)
         if found is None:
             found = self._render(self._rows[index])
-            size = found.image.nbytes * (3 + len(found.masks))
+            size = found.image.nbytes * (10 if self.module.gaze else 2)
             if len(self._drawn) * size < MEMORY:
                 self._drawn[index] = found
         return found
 
     def _render(self, row: Row) -> Drawn:
         module, study = self.module, row.study
-        if row.prior is None:
-            image, masks = cxr.render(study, module.size, module.of, module.equalise)
-            return Drawn(image, None, masks, {})
-        prior, _ = cxr.render(row.prior, module.size, module.of, module.equalise)
-        aligned = cxr.counterfactual(study, row.prior)
-        shown = study if module.target == "raw" else aligned
-        image, masks = cxr.render(shown, module.size, module.of, module.equalise)
-        if module.target == "registered":
-            later, _ = cxr.render(study, module.size, module.of, module.equalise)
+        shown, prior = study, None
+        if row.prior is not None:
+            prior = self._picture(row.prior)[0]
+            shown = study if module.target == "raw" else cxr.counterfactual(study, row.prior)
+        image, masks = self._picture(shown)
+        if row.prior is not None and module.target == "registered":
+            later, _ = self._picture(study)
             matrix = cxr.later_to_prior(study, row.prior)
             image = np.rint(warp(later, matrix, later.shape)).astype(np.uint8)
-        return Drawn(image, prior, masks, {})
+        packed = {name: np.packbits(mask, axis=1) for name, mask in masks.items()}
+        looked, maps = self._look(shown, image, masks) if module.gaze else (None, {})
+        return Drawn(image, prior, packed if module.masks else {}, looked, maps)
+
+    def _picture(self, study: Study) -> tuple[Array, dict[str, Array]]:
+        return cxr.render(study, self.module.size, self.module.of, self.module.equalise)
+
+    def _look(
+        self, study: Study, image: Array, masks: dict[str, Array]
+    ) -> tuple[Array, dict[str, Array]]:
+        """The fixations of the first reader that lie in the image, and the control maps."""
+        size, of = image.shape[0], self.module.of
+        reading = draw_reading(study, masks=masks if (size, of) == (GRID, GRID) else None)
+        places = reading.fixations[:, :2]
+        kept = (places >= 0).all(1) & (places <= 1).all(1) & ~reading.lost
+        looked = reading.fixations[kept]
+        spread = np.repeat(reading.degree[kept, None], 2, axis=1)
+        maps = {name: controls.extract(name, image) for name in ("canny", "sobel", "gl")}
+        maps["segmentation"] = masks["left lung"] | masks["right lung"]
+        hva = controls.attention(looked, size, size)
+        maps["hva"] = np.rint(hva * 255).astype(np.uint8)
+        density = controls.density(looked, spread, size, size, reading.shown[kept])
+        return looked.astype(np.float32), maps | {"gaze_density": density}
+
+
+def _texts(row: Row, report: Report) -> dict[str, str]:
+    """Report, its two sections, and what has changed; without a prior the impression."""
+    found = {"report": report.text} | {k: report.sections[k] for k in ("findings", "impression")}
+    found["progression"] = found["impression"]
+    if row.prior is not None:
+        stream = row.study.place.stream(PURPOSES.index("progression"))
+        found["progression"] = write_progression(row.prior, row.study, stream)
+    return found
 
 
 def _unit(pixels: Array) -> Array:

@@ -19,7 +19,7 @@ KINDS = {  # how often each is among the devices of a study
 }
 
 
-KIND_STREAMS = 64  # beside the purposes' own
+KIND_STREAMS = 48  # beside the purposes and the findings
 
 
 def draw_devices(

@@ -24,6 +24,7 @@ PURPOSES = (
     "acquisition",
     "texture",
     "journey",
+    "progression",
 )
 OWN_STREAMS = 16
 
