@@ -24,11 +24,13 @@ TRAPS = ("forced", "natural", "off")
 VERSION = 1  # of the files; raised when the same words write other ones
 PLACE = "datamodules.phantom.layouts"
 LAYOUTS = {  # what `layout=` names
+    "chexpert": f"{PLACE}.chexpert",
     "eye_gaze_cxr": f"{PLACE}.egd_cxr",
     "gaze_combined": f"{PLACE}.gaze_combined",
     "medvqa_gi_2024": f"{PLACE}.medvqa",
     "mimic_cxr": f"{PLACE}.mimic_cxr",
     "mimic_cxr_jpg": f"{PLACE}.mimic_cxr_jpg",
+    "mimic_cxr_lt": f"{PLACE}.mimic_cxr_lt",
     "mimic_iv": f"{PLACE}.mimic_iv",
     "reflacx": f"{PLACE}.reflacx",
 }

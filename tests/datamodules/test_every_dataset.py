@@ -25,6 +25,10 @@ LAYOUTS: dict[str, tuple[str, int, dict[str, Any]]] = {
     "gaze_combined": ("gaze_combined", FEW, {"size": 32}),
     "reflacx": ("reflacx", FEW, {"size": 32}),
     "medvqa_gi_2024": ("medvqa_gi_2024", 40, {"image_size": 32}),
+    "chexpert": ("chexpert", 30, {"image_size": 32}),
+    "mimic_cxr_jpg": ("mimic_cxr_jpg", 60, {"image_size": 32}),
+    "mimic_cxr_lt": ("mimic_cxr_lt", 30, {"image_size": 32}),
+    "mimic_journeys": ("mimic_cxr_jpg", 60, {"image_size": 32, "registration": "none"}),
 }
 
 

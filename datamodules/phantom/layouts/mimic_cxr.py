@@ -21,14 +21,14 @@ QUIRKS = {
     "misspelled_heading": "IMPRESSON and FINDNGS",
     "joint_heading": "FINDINGS AND IMPRESSION",
     "addendum": "an addendum above a line of underscores",
-    "wet_read": "a wet read before the final text, under a heading of its own",
+    "wet_read": "a wet read with an impression of its own, before the final text",
     "empty_file": "a report of no bytes",
     "heading_in_sentence": "a word in capitals with a colon inside a sentence",
 }
 WIDTH = 79
 TITLE = "FINAL REPORT".rjust(45)
 ASIDE = "The request reads IMPRESSION: as before."
-WET = "Wet read by ___: no acute process."
+WET = "Nothing acute."
 ADDENDUM = "The time of the study was corrected by ___."
 
 
@@ -78,7 +78,8 @@ def typeset(visit: Visit) -> str:
     blocks = [TITLE, *_blocks(visit.report.sections, traps)]
     text = "\n\n".join(blocks) + "\n"
     if "wet_read" in traps:
-        text = text.replace(TITLE, f"{TITLE}\n\n{_paragraph('WET READ', WET)}", 1)
+        wet = f"{_paragraph('WET READ', '___ 8:05 AM')}\n\n{_paragraph('IMPRESSION', WET)}"
+        text = text.replace(TITLE, f"{TITLE}\n\n{wet}", 1)
     if "addendum" in traps:
         rule = " " + "_" * 60
         text = f"{TITLE}\n\n{_paragraph('ADDENDUM', ADDENDUM)}\n\n{rule}\n\n{text}"
