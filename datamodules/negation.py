@@ -97,12 +97,11 @@ def _alternatives(sentence: str, spans: Sequence[Span]) -> list[tuple[int, int]]
 @lru_cache(maxsize=4096)
 def _read(sentence: str) -> tuple[tuple[Cue, ...], tuple[Span, ...]]:
     """The cues of a sentence and the places at which its clauses part."""
-    left = _blank(_PSEUDO, sentence)
+    _, left = _take(_PSEUDO, sentence)
     cues: list[Cue] = []
     for status, side, pattern in _CUES:
-        found = list(pattern.finditer(left))
-        cues += [Cue(status, side, *match.span()) for match in found]
-        left = _blank(pattern, left)
+        found, left = _take(pattern, left)
+        cues += [Cue(status, side, *span) for span in found]
     breaks = [match.span() for match in _TURNS.finditer(sentence)]
     for match in _AND_CLAUSE.finditer(sentence):
         begin = max((end for _, end in breaks if end <= match.start()), default=0)
@@ -111,8 +110,15 @@ def _read(sentence: str) -> tuple[tuple[Cue, ...], tuple[Span, ...]]:
     return tuple(cues), tuple(sorted(breaks))
 
 
-def _blank(pattern: re.Pattern[str], text: str) -> str:
-    return pattern.sub(lambda match: " " * len(match.group()), text)
+def _take(pattern: re.Pattern[str], text: str) -> tuple[list[Span], str]:
+    """Places of a pattern, and the text with blanks there, so that no later cue sees them."""
+    found: list[Span] = []
+
+    def take(match: re.Match[str]) -> str:
+        found.append(match.span())
+        return " " * len(match.group())
+
+    return found, pattern.sub(take, text)
 
 
 def _status(sentence: str, span: Span, cues: Sequence[Cue], breaks: Sequence[Span]) -> Status:
