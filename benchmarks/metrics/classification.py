@@ -12,6 +12,7 @@ from benchmarks.metrics.declaration import (
     SAMPLES,
     SCORE_PAIRS,
     metric,
+    too_large,
 )
 from medbench.core.errors import UserError, nearest
 
@@ -139,7 +140,7 @@ def kl_as_printed(real_scores: np.ndarray, scores: np.ndarray) -> np.ndarray:
     "inception_score",
     direction="higher",
     needs=PROBABILITIES,
-    min_samples=2,
+    min_samples=20,
     version=1,
     draws=True,
     sizes=("splits",),
@@ -151,6 +152,9 @@ def inception_score(
     """exp of the mean divergence of (n, K) class probabilities from their mean, between 1 and K.
 
     Each part sees n / splits images, so values compare at one n and one number of splits."""
+    if splits > len(probabilities):
+        n = len(probabilities)
+        raise UserError(too_large("inception_score", "splits", splits, n, "generated"))
     order = rng.permutation(len(probabilities))
     edges = np.arange(splits + 1) * len(order) // splits
     found = [score_of_part(probabilities[order[start:end]]) for start, end in pairwise(edges)]

@@ -122,7 +122,18 @@ def _width(plane: np.ndarray) -> int:
     source="MedSyn, Table V: mean over the five lobes of a volume",
 )
 def dice_lobe(real_masks: Mapping[str, Volumes], fake_masks: Mapping[str, Volumes]) -> np.ndarray:
-    """(n,) mean Dice of the lobes labelled 1 to 5 in `lobe`; a lobe empty in both is left out."""
+    """(n,) mean Dice of the lobes labelled 1 to 5 in `lobe`, or of masks `lobe_1` to `lobe_5`; a
+    lobe empty in both is left out."""
+    names = [f"lobe_{i}" for i in LOBES]
+    if all(name in real_masks and name in fake_masks for name in names):
+        sides = [zip(real_masks[n], fake_masks[n], strict=True) for n in names]
+        each = {
+            n: np.array([_dice(a > 0, b > 0) for a, b in s])
+            for n, s in zip(names, sides, strict=True)
+        }
+        return mean_over_structures(each)
+    if any(np.asarray(m).dtype == bool for m in _given(real_masks, "lobe")):
+        raise UserError("dice_lobe: `lobe` holds labels 0 to 5, not true and false; see lobe_1.")
     pairs = list(zip(_given(real_masks, "lobe"), _given(fake_masks, "lobe"), strict=True))
     each = {f"{i}": np.array([_dice(a == i, b == i) for a, b in pairs]) for i in LOBES}
     return mean_over_structures(each)

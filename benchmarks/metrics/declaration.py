@@ -100,13 +100,24 @@ class Metric:
     draws: bool  # takes `rng`
     kind: str  # of KINDS
     may_need: tuple[str, ...]  # of INPUTS, handed over by keyword where they are at hand
+    of_parts: Callable[..., Any] | None  # the same of a Gram and row numbers in it, much faster
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
         return self.function(*args, **settings)
 
     def values(self, *inputs: Any, **settings: Any) -> dict[str, Any]:
         """The values by name, also where the function returns a single number or array."""
-        found = self.function(*inputs, **settings)
+        return self._named(self.function(*inputs, **settings))
+
+    def parts_values(
+        self, gram: Any, one: np.ndarray, other: np.ndarray, **settings: Any
+    ) -> dict[str, Any]:
+        """The values of two parts, given by their row numbers in a `gram.Gram`."""
+        if self.of_parts is None:
+            raise TypeError(f"{self.name} has no faster way for parts")
+        return self._named(self.of_parts(gram, one, other, **settings))
+
+    def _named(self, found: Any) -> dict[str, Any]:
         if isinstance(found, dict):
             return found
         return {self.name: float(found) if np.ndim(found) == 0 else found}
@@ -126,6 +137,7 @@ def metric(
     draws: bool = False,
     kind: str = SETS,
     may_need: tuple[str, ...] = (),
+    of_parts: Callable[..., Any] | None = None,
 ) -> Callable[[Callable[..., Any]], Metric]:
     """Declare a function as a metric."""
     unknown = [need for need in (*needs, *may_need) if need not in INPUTS]
@@ -147,6 +159,7 @@ def metric(
             draws=draws,
             kind=kind,
             may_need=may_need,
+            of_parts=of_parts,
         )
         found.__dict__["__doc__"] = function.__doc__
         return found

@@ -3,10 +3,27 @@
 import numpy as np
 
 from benchmarks.metrics.declaration import FEATURES, OUTPUTS, metric
+from benchmarks.metrics.gram import Gram
 
 CHUNK = 8192  # rows of a memory-mapped feature file held in double precision at once
 TRUSTED = 1e-8  # of the summed traces: rounding of squared singular values above it is not accepted
 ROUNDING = 16 * np.finfo(np.float64).eps  # of an eigenvalue, as a share of the largest
+
+
+def fid_of_parts(gram: Gram, one: np.ndarray, other: np.ndarray) -> float:
+    """`fid` of some rows against others; meant for fewer rows than dimensions."""
+    between = gram.products[np.ix_(one, other)]
+    middle = between.mean()
+    own = [gram.products[np.ix_(rows, rows)] for rows in (one, other)]
+    gap = own[0].mean() + own[1].mean() - 2 * middle
+    freedom = (len(one) - 1, len(other) - 1)
+    traces = sum(
+        float(np.trace(part) - len(part) * part.mean()) / n
+        for part, n in zip(own, freedom, strict=True)
+    )
+    centred = between - between.mean(0) - between.mean(1)[:, None] + middle
+    cross = _sum_of_singular_values(centred / np.sqrt(freedom[0] * freedom[1]), traces)
+    return max(0.0, float(gap) + traces - 2 * cross)
 
 
 @metric(
@@ -16,6 +33,7 @@ ROUNDING = 16 * np.finfo(np.float64).eps  # of an eigenvalue, as a share of the 
     min_samples=2,
     version=1,
     source="Heusel et al. 2017, eq. 6; covariances divided by n - 1",
+    of_parts=fid_of_parts,
 )
 def fid(real: np.ndarray, fake: np.ndarray) -> float:
     """Frechet distance between Gaussians fitted to (n, d) features, in double precision.
@@ -108,17 +126,22 @@ def _by_dimensions(real: np.ndarray, fake: np.ndarray) -> tuple[float, float]:
 
 def _by_samples(real: np.ndarray, fake: np.ndarray) -> tuple[float, float]:
     """For n < d: tr sqrt(A B) = sum of the singular values of X Y^T, with A = X^T X, B = Y^T Y."""
-    from scipy.linalg import svdvals
-    from scipy.linalg.blas import dsyrk
-
     real /= np.sqrt(len(real) - 1)
     fake /= np.sqrt(len(fake) - 1)
     traces = float(np.vdot(real, real) + np.vdot(fake, fake))
-    between = real @ fake.T if len(real) <= len(fake) else fake @ real.T
-    squared = np.linalg.eigvalsh(dsyrk(1.0, between.T, trans=1, lower=1))
-    if _rounding_of_roots(squared) <= TRUSTED * traces:  # three times as fast
-        return traces, float(np.sqrt(np.clip(squared, 0, None)).sum())
-    return traces, float(svdvals(between).sum())
+    return traces, _sum_of_singular_values(real @ fake.T, traces)
+
+
+def _sum_of_singular_values(between: np.ndarray, traces: float) -> float:
+    """By the eigenvalues of the square, three times as fast, unless rounding would be seen."""
+    from scipy.linalg import svdvals
+    from scipy.linalg.blas import dsyrk
+
+    wide = between if between.shape[0] <= between.shape[1] else between.T
+    squared = np.linalg.eigvalsh(dsyrk(1.0, np.asfortranarray(wide), lower=1))
+    if _rounding_of_roots(squared) <= TRUSTED * traces:
+        return float(np.sqrt(np.clip(squared, 0, None)).sum())
+    return float(svdvals(between).sum())
 
 
 def _rounding_of_roots(eigenvalues: np.ndarray) -> float:

@@ -5,11 +5,53 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks.metrics.declaration import FEATURES, metric, too_large
+from benchmarks.metrics.gram import Gram
 from benchmarks.metrics.neighbours import centred, nearest, tiles_between, within
 from medbench.core.errors import UserError
 
+Values = dict[str, float]
 PRC = ("precision", "recall", "f1")
 DENSITY = ("density", "coverage")
+
+
+def _of_parts(
+    gram: Gram, one: np.ndarray, other: np.ndarray, k: int | None, density_k: int | None
+) -> Values:
+    """The values of two parts; k is lowered to what the smaller one has."""
+    most = min(len(one), len(other)) - 1
+    k, density_k = (size and min(size, most) for size in (k, density_k))
+    between = gram.distances[np.ix_(other, one)]  # fakes by reals
+    real_radii = _radii(gram.distances[np.ix_(one, one)], max(k or 0, density_k or 0))
+    found: Values = {}
+    if k:
+        fake_radii = _radii(gram.distances[np.ix_(other, other)], k)[:, k - 1]
+        precise = (between <= real_radii[:, k - 1]).any(1)
+        found |= _f1(float(precise.mean()), float((between.T <= fake_radii).any(1).mean()))
+    if density_k:
+        inside = between < real_radii[:, density_k - 1]
+        balls = np.count_nonzero(inside) / (density_k * len(other))
+        found |= {"density": balls, "coverage": float(inside.any(0).mean())}
+    return found
+
+
+def _radii(distances: np.ndarray, k: int) -> np.ndarray:
+    """(n, k) squared distances to the nearest other points, growing; writes on its argument."""
+    np.fill_diagonal(distances, np.inf)
+    return np.sort(np.partition(distances, k - 1, axis=1)[:, :k], axis=1)
+
+
+def prc_of_parts(gram: Gram, one: np.ndarray, other: np.ndarray, *, k: int = 3) -> Values:
+    return _of_parts(gram, one, other, k, None)
+
+
+def density_of_parts(gram: Gram, one: np.ndarray, other: np.ndarray, *, k: int = 5) -> Values:
+    return _of_parts(gram, one, other, None, k)
+
+
+def manifold_of_parts(
+    gram: Gram, one: np.ndarray, other: np.ndarray, *, k: int = 3, density_k: int = 5
+) -> Values:
+    return _of_parts(gram, one, other, k, density_k)
 
 
 @metric(
@@ -20,6 +62,7 @@ DENSITY = ("density", "coverage")
     version=1,
     source="Kynkaanniemi et al. 2019, eq. 1 and 2; k = 3, within or on the sphere (<=)",
     gives=PRC,
+    of_parts=prc_of_parts,
     sizes=("k",),
 )
 def prc(real: np.ndarray, fake: np.ndarray, *, k: int = 3) -> dict[str, float]:
@@ -32,10 +75,11 @@ def prc(real: np.ndarray, fake: np.ndarray, *, k: int = 3) -> dict[str, float]:
     "density_coverage",
     direction="higher",
     needs=FEATURES,
-    min_samples=4,
+    min_samples=6,
     version=1,
     source="Naeem et al. 2020, eq. 4 and 5; k = 5, strictly within the sphere (<)",
     gives=DENSITY,
+    of_parts=density_of_parts,
     sizes=("k",),
 )
 def density_coverage(real: np.ndarray, fake: np.ndarray, *, k: int = 5) -> dict[str, float]:
@@ -48,10 +92,11 @@ def density_coverage(real: np.ndarray, fake: np.ndarray, *, k: int = 5) -> dict[
     "manifold",
     direction="higher",
     needs=FEATURES,
-    min_samples=4,
+    min_samples=6,
     version=1,
     source="prc and density_coverage of one pass over the neighbours",
     gives=(*PRC, *DENSITY),
+    of_parts=manifold_of_parts,
     sizes=("k", "density_k"),
 )
 def manifold(

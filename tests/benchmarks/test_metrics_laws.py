@@ -12,7 +12,9 @@ from benchmarks.metrics.classification import (
     kl_as_printed,
     kl_bernoulli,
 )
+from benchmarks.metrics.declaration import load_metric
 from benchmarks.metrics.frechet import buffer_resized, fid, official_fid, radiomics_fd
+from benchmarks.metrics.gram import Gram
 from benchmarks.metrics.groups import age_bands, rows_of_groups, score_groups
 from benchmarks.metrics.kernel import cmmd, kid, mmd_rbf_median
 from benchmarks.metrics.manifold import density_coverage, manifold, prc
@@ -306,3 +308,26 @@ def test_groups_are_scored_by_value_and_never_merged() -> None:
     assert small == {"age=18-39": 1, "age=40-59": 1, "age=60-79": 1, "age=80+": 1}
     values = np.array([1, 2, np.nan, 3, 4, 5, 5, 6])
     assert score_groups(values, groups, 2)["sex=F"] == (3.0, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("fid", {}),
+        ("kid", {"subset_size": 30, "subsets": 5}),
+        ("prc", {}),
+        ("density_coverage", {}),
+        ("manifold", {"k": 2, "density_k": 4}),
+    ],
+)
+def test_parts_by_products_equal_the_metric_of_those_rows(
+    name: str, settings: dict[str, int]
+) -> None:
+    real, fake = draw(1, 90, 120, 2.0), draw(2, 80, 120, 2.1)
+    metric = load_metric(name)
+    one, other = np.arange(5, 60), np.arange(3, 70, 2)
+    gram = Gram(real, fake)
+    rows = gram.rows(0, one), gram.rows(1, other)
+    streams = [{"rng": stream()} if metric.draws else {} for _ in range(2)]
+    found = metric.parts_values(gram, *rows, **settings, **streams[0])
+    assert found == pytest.approx(metric.values(real[one], fake[other], **settings, **streams[1]))
