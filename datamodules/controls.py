@@ -17,6 +17,8 @@ Array = np.ndarray
 LOW, HIGH = 40, 50  # thresholds of the Canny maps, on the L1 gradient of 8-bit levels
 SIGMA = 0.05  # of an attention map, as a share of the image's width
 LEVEL = 120  # of an attention map on the 0..255 scale: what counts as looked at
+COARSE = 256  # pixels of the shorter side on which lungs are looked for
+SHARES = (1.0, 0.85, 0.7, 0.55, 0.4)  # of Otsu's threshold
 _TANGENT = 13573  # tan(22.5 degrees) * 2**15, the fixed point that OpenCV sorts directions with
 _EIGHT = np.ones((3, 3), bool)
 
@@ -122,17 +124,36 @@ def _wrapped_second(grey: Array, sigma: float, axis: int) -> Array:
 def find_lungs(grey: Array) -> Array:
     """(H, W) uint8 -> (H, W) uint8, 0 or 255: the two largest dark parts off the border.
 
-    The threshold is Otsu's. For images without lung masks, and without a network that draws them;
-    consolidated lung is bright and is lost."""
-    dark = _checked(grey) <= otsu(grey)
+    The threshold is Otsu's, or the highest share of it that leaves a part on both sides: where the
+    chest wall is dark too, a lung is joined to the border. For images without lung masks and
+    without a network that draws them; consolidated lung is bright and is lost."""
+    step = max(1, min(_checked(grey).shape) // COARSE)  # finer than this adds noise and time
+    rows, columns = (side // step * step for side in grey.shape)
+    blocks = grey[:rows, :columns].reshape(rows // step, step, columns // step, step)
+    small = ndimage.gaussian_filter(blocks.mean(axis=(1, 3)), 0.006 * columns / step)
+    level = otsu(np.rint(small).astype(np.uint8))
+    found = [_dark_parts(small <= level * share) for share in SHARES]
+    lungs = next((mask for mask in found if _lie_on_both_sides(mask)), found[0])
+    whole = np.repeat(np.repeat(lungs, step, axis=0), step, axis=1)
+    rest = [(0, side - fitted) for side, fitted in zip(grey.shape, whole.shape, strict=True)]
+    return np.where(np.pad(whole, rest, mode="edge"), np.uint8(255), np.uint8(0))
+
+
+def _dark_parts(dark: Array) -> Array:
+    """The two largest connected parts that do not touch the border, without holes."""
     parts, count = ndimage.label(dark)
     sizes = np.bincount(parts.ravel(), minlength=count + 1)
     sizes[0] = 0
     for edge in (parts[0], parts[-1], parts[:, 0], parts[:, -1]):
         sizes[edge] = 0
     best = [part for part in np.argsort(-sizes, kind="stable")[:2] if sizes[part]]
-    lungs = ndimage.binary_fill_holes(np.isin(parts, best))
-    return np.where(lungs, np.uint8(255), np.uint8(0))
+    return np.asarray(ndimage.binary_fill_holes(np.isin(parts, best)))
+
+
+def _lie_on_both_sides(mask: Array) -> bool:
+    """Whether each half of the image holds at least 3 % of it."""
+    middle = mask.shape[1] // 2
+    return min(mask[:, :middle].sum(), mask[:, middle:].sum()) >= 0.03 * mask.size
 
 
 def otsu(grey: Array) -> int:
