@@ -1,0 +1,136 @@
+"""The report labeller: against the phantom's reports, against sentences that a person wrote.
+
+F1 of a label pools its classes (present, absent, doubt): a mention of the wrong class counts as a
+false alarm and as a miss. Half of the sentences (`held`) took no part in writing the rules."""
+
+import csv
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from datamodules.labeller import (
+    f1_scores,
+    label_text,
+    label_values,
+    main,
+    mentioned,
+    read_labels,
+    write_labels,
+)
+from datamodules.labels import CANONICAL
+from datamodules.phantom import cxr
+from datamodules.phantom.cxr_report import write_report
+from datamodules.phantom.cxr_study import PURPOSES
+from medbench.core.errors import UserError
+
+SENTENCES = Path(__file__).with_name("sentences.csv")
+CLASSES = {"positive": 1.0, "negative": 0.0, "uncertain": -1.0}
+
+
+def sentences(half: str | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """(n, 14) labels as written by hand, and as read by the labeller."""
+    with SENTENCES.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if half in (None, row["half"])]
+    truth = [
+        {name: value for part, value in CLASSES.items() for name in row[part].split("; ") if name}
+        for row in rows
+    ]
+    return (
+        np.stack([label_values(mentions) for mentions in truth]),
+        np.stack([label_text(row["sentence"]) for row in rows]),
+    )
+
+
+def pooled(truth: np.ndarray, given: np.ndarray, value: float | None = None) -> float:
+    """F1 over all labels but No Finding: of one class, or of the three together."""
+    truth, given = truth[:, 1:], given[:, 1:]
+    if value is None:
+        total = (~np.isnan(truth)).sum() + (~np.isnan(given)).sum()
+        return 2 * (truth == given).sum() / total
+    total = (truth == value).sum() + (given == value).sum()
+    return 2 * ((truth == value) & (given == value)).sum() / total
+
+
+def test_sentences_written_by_hand() -> None:
+    truth, given = sentences()
+    assert len(truth) == 200
+    assert pooled(truth, given) >= 0.95
+    for value in CLASSES.values():
+        assert pooled(truth, given, value) >= 0.95
+
+
+def test_sentences_that_the_rules_were_not_written_on() -> None:
+    truth, given = sentences("held")
+    assert len(truth) == 100
+    assert pooled(truth, given) >= 0.95
+
+
+def test_phantom_reports_label_by_label() -> None:
+    truth, given = [], []
+    for subject in range(120):
+        place = cxr.address(1, "test", subject)
+        for study in cxr.journey(place, min_feature=5.0, projection=None):
+            report = write_report(study, study.place.stream(PURPOSES.index("report")))
+            truth.append(np.array([report.mentions.get(n, np.nan) for n in CANONICAL], np.float32))
+            given.append(
+                label_text(f"{report.sections['findings']} {report.sections['impression']}")
+            )
+    scores = f1_scores(truth, given)
+    assert all(score >= 0.98 for score in scores.values()), scores
+
+
+def test_strongest_statement_wins() -> None:
+    text = "No effusion on the right. Possible effusion. There is an effusion on the left."
+    assert mentioned(text) == {"Pleural Effusion": 1.0}
+    assert mentioned("No effusion. Possible effusion.") == {"Pleural Effusion": -1.0}
+
+
+def test_no_finding_ignores_devices_and_denials() -> None:
+    names = list(CANONICAL)
+    values = label_text("Endotracheal tube in place. No pneumothorax. The lungs are clear.")
+    assert values[names.index("No Finding")] == 1
+    assert values[names.index("Support Devices")] == 1
+    assert values[names.index("Pneumothorax")] == 0
+    assert np.isnan(label_text("Possible pneumonia.")[names.index("No Finding")])
+    assert np.isnan(label_text("  ")).all()
+
+
+def test_f1_counts_a_wrong_class_twice() -> None:
+    truth = label_values({"Edema": 1.0})
+    wrong = label_values({"Edema": -1.0})
+    assert f1_scores([truth], [truth])["Edema"] == 1
+    assert f1_scores([truth], [wrong])["Edema"] == 0
+    assert f1_scores([truth] * 2, [truth, label_values({})])["Edema"] == pytest.approx(2 / 3)
+    assert math.isnan(f1_scores([truth], [truth])["Fracture"])
+
+
+def test_labels_of_another_tool(tmp_path: Path) -> None:
+    table = tmp_path / "chexbert.csv"
+    columns = [n.replace("Lung Opacity", "Airspace Opacity") for n in reversed(CANONICAL)]
+    cells = ["1.0", "", "-1.0", "0.0", *[""] * 10]
+    table.write_text(f"study_id,{','.join(columns)}\n50000001,{','.join(cells)}\n")
+    labels = read_labels(table)["50000001"]
+    found = {n: float(v) for n, v in zip(CANONICAL, labels, strict=True) if not np.isnan(v)}
+    assert found == {"Support Devices": 1.0, "Pleural Other": -1.0, "Pleural Effusion": 0.0}
+    again = ",".join(["0.0", *cells[1:]])
+    table.write_text(f"{table.read_text()}50000001,{again}\n")
+    with pytest.raises(UserError, match="row 3: study_id 50000001 stands twice"):
+        read_labels(table)
+    table.write_text(f"study_id,{','.join(columns)}\n50000001,2{','.join(['', *cells[1:]])}\n")
+    with pytest.raises(UserError, match="row 2: Support Devices is '2'"):
+        read_labels(table)
+
+
+def test_command_writes_what_it_reads(tmp_path: Path) -> None:
+    reports, labels = tmp_path / "reports.csv", tmp_path / "labels.csv"
+    reports.write_text("study_id,text\n50000001,Mild edema. No effusion.\n50000002,\n")
+    main([f"in={reports}", f"out={labels}"])
+    found = read_labels(labels)
+    assert np.array_equal(found["50000001"], label_text("Mild edema. No effusion."), True)
+    assert np.isnan(found["50000002"]).all()
+    write_labels(labels, "study_id", ["50000003"], ["Possible pneumonia."])
+    assert read_labels(labels)["50000003"][CANONICAL.index("Pneumonia")] == -1
+    with pytest.raises(UserError, match="in=FILE out=FILE"):
+        main(["in=only"])
