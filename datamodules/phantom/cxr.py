@@ -88,6 +88,9 @@ def draw_study(
     canonical), acquisition, devices (a list of kinds). longtail: the five rare findings occur.
     balanced: findings are equally frequent and independent."""
     fixed = _checked(set)
+    if projection not in (None, *PROJECTIONS):
+        known = ", ".join(PROJECTIONS)
+        raise UserError(f"projection={projection} is not known; it is one of {known}.")
     patient = draw_patient(place, fixed.get("patient"))
     view = projection or draw_view(place)
     present = draw_presence(_stream(place, "findings"), view, longtail, balanced)
@@ -128,8 +131,6 @@ def _study(
     fixed: Fixed,
 ) -> Study:
     """A study with these findings: posture, devices and acquisition are drawn."""
-    if view not in PROJECTIONS:
-        raise UserError(f"projection={view} is not known; it is one of {', '.join(PROJECTIONS)}.")
     devices: tuple = ()
     if DEVICES in findings:
         air = findings.get("Pneumothorax")

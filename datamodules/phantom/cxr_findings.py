@@ -258,7 +258,7 @@ def _lesion(s: Stream, v: float, sign: int, p: Patient, least: float) -> tuple[s
     share, calcified = s.unit(), s.chance(0.15)
     count = 1 + (share > 0.6) + (share > 0.85)
     numbers: Numbers = {"count": float(count), "calcified": float(calcified)}
-    numbers["contrast"] = round(0.24 + 0.06 * v, 6)
+    numbers["contrast"] = round(0.28 + 0.06 * v, 6)
     zone = ""
     for i in range(3):
         where, x, y = _zone(s, sign)
@@ -314,7 +314,7 @@ def _fracture(s: Stream, v: float, sign: int, p: Patient, least: float) -> tuple
     numbers["callus_long"] = round(max(0.05 + 0.03 * v, 1.2 * least), 6)
     numbers["callus_high"] = round(max(0.03 + 0.02 * v, 0.7 * least), 6)
     numbers["gap"] = round(max(2 * MM, 0.35 * least), 6)
-    return "lateral", numbers | {"contrast": round(0.15 + 0.07 * v, 6)}
+    return "lateral", numbers | {"contrast": round(0.18 + 0.04 * v, 6)}
 
 
 def _free_air_below(

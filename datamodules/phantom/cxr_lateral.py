@@ -3,8 +3,7 @@
 import numpy as np
 
 from datamodules.phantom import cxr_anatomy as anatomy
-from datamodules.phantom.canvas import clamp
-from datamodules.phantom.cxr_plane import F, Plane, bump
+from datamodules.phantom.cxr_plane import F, Plane, bump, clamp
 from datamodules.phantom.cxr_raster import paint_texture
 from datamodules.phantom.cxr_study import SIDES, Study
 

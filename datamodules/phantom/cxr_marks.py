@@ -5,8 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from datamodules.phantom import cxr_anatomy as anatomy
-from datamodules.phantom.canvas import clamp
-from datamodules.phantom.cxr_plane import F, Plane, bump, lookup, texture_table
+from datamodules.phantom.cxr_plane import F, Plane, bump, clamp, lookup, texture_table
 from datamodules.phantom.cxr_raster import Chest
 from datamodules.phantom.cxr_study import DEVICES, MM, SIDES, Finding, Study
 
@@ -153,7 +152,7 @@ def _effusion(study: Study, plane: Plane, chest: Chest, finding: Finding) -> Non
     high = plane.y + anatomy.meniscus(chest.wall)
     sides = [n[f"level_{anatomy.side_of(side)}"] if side in _sides(finding) else 9.0
              for side in (-1, 1)]  # fmt: skip
-    high -= np.where(chest.right, F(sides[0]), F(sides[1]))
+    high -= chest.half * (sides[0] - sides[1]) + sides[1]
     plane.value += F(n["contrast"]) * plane.soft(high, 0.02) * chest.air
     plane.mark("Pleural Effusion", WHOLE, np.minimum(high, chest.lung))
 

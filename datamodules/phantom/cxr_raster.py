@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from datamodules.phantom import cxr_anatomy as anatomy
-from datamodules.phantom.canvas import clamp
-from datamodules.phantom.cxr_plane import F, Plane, bump, lookup, texture_table
+from datamodules.phantom.cxr_plane import F, Plane, Window, bump, clamp, lookup, texture_table
 from datamodules.phantom.cxr_study import Study
 from datamodules.phantom.cxr_vessels import vessel_distance
 
@@ -35,6 +34,7 @@ class Chest:
     """Fields over a plane that findings are drawn from; distances are above 0 inside."""
 
     right: Array  # bool: the patient's right half
+    half: Array  # the same as 0 and 1, float32
     wall: Array  # inside the lung hull
     above: Array  # over the diaphragm
     lung: Array  # inside hull and over the diaphragm
@@ -50,14 +50,15 @@ def find_chest(study: Study, plane: Plane) -> Chest:
     right = x < 0
     sides = [(anatomy.lung_centre(patient, s), anatomy.dome_lift(patient, s, raised[s]))
              for s in (-1, 1)]  # fmt: skip
-    dy = y - np.where(right, F(sides[0][0]), F(sides[1][0]))
+    half = right.astype(F)
+    dy = y - (half * (sides[0][0] - sides[1][0]) + sides[1][0])
     wall, u = anatomy.hull(plane.across, dy)
-    above = anatomy.above_dome(patient, y, u, np.where(right, F(sides[0][1]), F(sides[1][1])))
+    above = anatomy.above_dome(patient, y, u, half * (sides[0][1] - sides[1][1]) + sides[1][1])
     lung = np.minimum(wall, above)
     dx, dy = plane.across - anatomy.HILUM[0], y - anatomy.HILUM[1]
     hilar = dx * dx + dy * dy
     below = plane.soft(-above, 0.02)
-    return Chest(right, wall, above, lung, plane.soft(lung, 0.012), below, hilar)
+    return Chest(right, half, wall, above, lung, plane.soft(lung, 0.012), below, hilar)
 
 
 def _dome_shifts(study: Study) -> dict[int, float]:
@@ -90,44 +91,60 @@ def paint_anatomy(study: Study, plane: Plane, chest: Chest) -> None:
     masks["facies diaphragmatica"] = near & (chest.wall > -0.03) & (plane.across > 0.08)
 
 
+def _whole(plane: Plane, window: Window, inside: Array) -> Array:
+    """A mask over the plane that is set in a window only."""
+    mask = np.zeros((plane.size, plane.size), bool)
+    mask[window] = inside
+    return mask
+
+
 def _paint_heart(study: Study, plane: Plane, chest: Chest) -> Array:
     a, b = anatomy.heart_axes(study.patient, study.ctr, study.magnification)
     c, s = study.patient.heart_tilt
-    dx, dy = plane.x - anatomy.HEART[0], plane.y - anatomy.HEART[1]
+    window = plane.window(*anatomy.HEART, max(a, b) + 0.03, max(a, b) + 0.03)
+    dx, dy = plane.x[window] - anatomy.HEART[0], plane.y[window] - anatomy.HEART[1]
     u, v = dx * (c / a) + dy * (s / a), dy * (c / b) - dx * (s / b)
-    inside = (1 - np.sqrt(u * u + v * v)) * min(a, b)
+    u *= u
+    v *= v
+    u += v
+    inside = (1 - np.sqrt(u)) * min(a, b)
     level = plane.soft(inside, 0.025)
-    plane.value += (F(0.10) + F(0.25) * chest.air - F(0.08) * chest.below) * level
-    chest.air *= 1 - F(0.75) * level  # what lies before the heart shows less
-    return (inside > 0) & (chest.above > -0.04)
+    air, below = chest.air[window], chest.below[window]
+    plane.value[window] += (F(0.10) + F(0.25) * air - F(0.08) * below) * level
+    air *= 1 - F(0.75) * level  # what lies before the heart shows less
+    return _whole(plane, window, (inside > 0) & (chest.above[window] > -0.04))
 
 
 def _paint_mediastinum(study: Study, plane: Plane, chest: Chest) -> Array:
     """A column that widens downwards, the aortic knob on its left."""
     found = study.findings.get("Enlarged Cardiomediastinum")
     factor = found.numbers["factor"] if found else 1.0
-    half = anatomy.MEDIASTINUM * factor * (1 + F(0.25) * clamp((plane.y + 0.3) * (1 / 0.7)))
-    inside = half - np.abs(plane.x - 0.015)
-    knob = study.patient.knob
-    x = anatomy.knob_x(factor)
-    window, radius = plane.ellipse(x, anatomy.KNOB_Y, knob, knob, (1.0, 0.0), 1.3)
-    np.maximum(inside[window], (1 - radius) * knob, out=inside[window])
+    wide = anatomy.MEDIASTINUM * factor
+    window = plane.window(0.02, 0.0, 1.25 * wide + 0.06, 1.6)
+    y = plane.y[window]
+    half = wide + (0.25 * wide) * clamp((y + 0.3) * (1 / 0.7))
+    inside = half - np.abs(plane.x[window] - 0.015)
+    dx, dy = plane.x[window] - anatomy.knob_x(factor), y - anatomy.KNOB_Y
+    np.maximum(inside, study.patient.knob - np.sqrt(dx * dx + dy * dy), out=inside)
     level = plane.soft(inside, 0.035)
-    plane.value += (F(0.08) + F(0.25) * chest.air - F(0.06) * chest.below) * level
-    chest.air *= 1 - F(0.75) * level
-    return (inside > 0) & (plane.y < 0.62) & (plane.y > -0.8)
+    air, below = chest.air[window], chest.below[window]
+    plane.value[window] += (F(0.08) + F(0.25) * air - F(0.06) * below) * level
+    air *= 1 - F(0.75) * level
+    return _whole(plane, window, (inside > 0) & (y < 0.62) & (y > -0.8))
 
 
 def _paint_spine(study: Study, plane: Plane) -> None:
     """Vertebral bodies with darker discs between them."""
-    x = plane.x - study.patient.spine_curve * (1 - plane.y * plane.y)
-    inside = F(0.075) - np.abs(x)
-    place = plane.y * (1 / 0.105) + study.patient.rib_phase * 8
+    curve = study.patient.spine_curve
+    window = plane.window(0.0, 0.0, 0.2, 1.6)
+    y = plane.y[window]
+    inside = F(0.075) - np.abs(plane.x[window] - curve * (1 - y * y))
+    place = y * (1 / 0.105) + study.patient.rib_phase * 8
     disc = np.abs(place - np.floor(place) - F(0.5))
     body = clamp((F(0.44) - disc) * (0.105 / max(0.02, plane.edge)) + F(0.5))
     level = plane.soft(inside, 0.02) * (F(0.55) + F(0.45) * body)
-    plane.value += F(0.09 * study.patient.bone) * level
-    plane.masks["spine"] = inside > 0
+    plane.value[window] += F(0.09 * study.patient.bone) * level
+    plane.masks["spine"] = _whole(plane, window, inside > 0)
 
 
 def _paint_ribs(study: Study, plane: Plane, chest: Chest) -> None:

@@ -4,10 +4,9 @@ from functools import cache
 
 import numpy as np
 
-from datamodules.phantom.canvas import clamp
 from datamodules.phantom.cxr_lateral import paint_lateral
 from datamodules.phantom.cxr_marks import free_air, paint_devices, paint_findings
-from datamodules.phantom.cxr_plane import F, Plane
+from datamodules.phantom.cxr_plane import F, Plane, clamp
 from datamodules.phantom.cxr_raster import (
     compress,
     cut_body,

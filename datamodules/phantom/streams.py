@@ -59,6 +59,7 @@ _PHILOX = np.random.Philox(
 )  # one for the process: setting its state is cheaper than a new one
 _START = _PHILOX.state
 _LOCK = threading.Lock()
+_INVERSE = NormalDist().inv_cdf
 
 
 def raw_words(origin: int, place: int, first: int, count: int) -> list[int]:
@@ -96,7 +97,7 @@ class Stream:
 
     def normal(self, mean: float, deviation: float) -> float:
         share = ((self.word() >> 11) + 0.5) * 2.0**-53
-        return round(mean + deviation * NormalDist().inv_cdf(share), 6)
+        return round(mean + deviation * _INVERSE(share), 6)
 
     def integer(self, low: int, high: int) -> int:
         """Uniform in low..high, both included."""
