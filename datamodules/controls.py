@@ -40,7 +40,7 @@ def canny(grey: Array, low: float = LOW, high: float = HIGH) -> Array:
     """(H, W) uint8 -> 0 or 255: OpenCV's Canny (3 x 3 Sobel, L1 magnitude, no smoothing).
 
     An edge is kept where it exceeds `high`, or exceeds `low` and is joined to one that does."""
-    wide = _checked(grey).astype(np.int64)
+    wide = _checked(grey).astype(np.int32)
     dx = ndimage.sobel(wide, axis=1, mode="nearest")
     dy = ndimage.sobel(wide, axis=0, mode="nearest")
     magnitude = np.abs(dx) + np.abs(dy)
