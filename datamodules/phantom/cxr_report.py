@@ -47,7 +47,7 @@ PLACES = {
 )  # of what is invented
 USUAL = ("Pneumothorax", "Pleural Effusion", "Consolidation", "Edema", "Cardiomegaly")
 CHANGES = ("new", "worse", "better", "stable")
-WORDINESS = {"terse": 0.27, "plain": 0.28, "wordy": 0.45}
+WORDINESS = {"terse": 0.24, "plain": 0.4, "wordy": 0.36}
 
 
 @dataclass(frozen=True)
@@ -301,7 +301,7 @@ def _pairs(told: Sequence[Statement], lots: Mapping[str, Lot]) -> list[Sentence]
 
 
 def _advice(general: Lot) -> list[Sentence]:
-    count = 1 + general.chance(0.5) + general.chance(0.3)
+    count = 1 + general.chance(0.7) + general.chance(0.5)
     first = int(general.unit() * len(words.ADVICE))
     chosen = [words.ADVICE[(first + i) % len(words.ADVICE)] for i in range(count)]
     return [Sentence(IMPRESSION, text, {}) for text in chosen]
