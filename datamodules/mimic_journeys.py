@@ -5,6 +5,7 @@ its threshold, which study must show a finding, and which of several images stan
 settings here, with our defaults."""
 
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -13,23 +14,30 @@ from datamodules.base import DataModule, Level, check_root, expand
 from datamodules.columns import text
 from datamodules.geometry import Fit, Mode
 from datamodules.inspection import Expect, describe_bad_files, inspect_files
-from datamodules.labels import CANONICAL, Blank, Uncertain
+from datamodules.labels import Blank, Uncertain
 from datamodules.mimic_iv import Person
+from datamodules.mimic_journey_samples import (
+    Describe,
+    Journeys,
+    both_sections,
+    question,
+    write_table,
+)
 from datamodules.mimic_pairs import Pairs, consecutive, one_a_study, with_findings
-from datamodules.mimic_source import SECTIONS, AgeRule, MimicSource, file_size
+from datamodules.mimic_source import AgeRule, MimicSource, file_size
 from datamodules.mimic_tables import TREE, sides
-from datamodules.paired_films import pair_key, read_one, read_pair, read_whole_pair
-from datamodules.preparing import Preparation, open_prepared
+from datamodules.paired_films import pair_key, read_whole_pair
+from datamodules.preparing import Preparation, Prepared, open_prepared
+from datamodules.progression import VERSION as PROGRESSION
+from datamodules.progression import Kind, Writer, make_writer
 from datamodules.registration import VERSION as REGISTRATION
 from datamodules.registration import Registration, Transform, from_prepared, pair_maker
 from datamodules.splits import check_leak, hash_share
-from medbench.core.batch import Sample
 from medbench.core.errors import UserError
-from medbench.core.fingerprint import hash_file
+from medbench.core.fingerprint import fingerprint
 
 KEY = "mimic_journeys"
-CONSTANT = np.float32(128 / 127.5 - 1)  # a prior that is none, as in BiomedJourney's first stage
-LONG_SIDE = 512
+OTHERS = {"registration": "none", "progression": "rules"}  # what needs no preparation
 
 
 class MimicJourneys(DataModule):
@@ -63,7 +71,7 @@ class MimicJourneys(DataModule):
     licence = "PhysioNet Credentialed Health Data License 1.5.0"
     citation = "Gu et al., BiomedJourney (2023); Johnson et al., MIMIC-CXR-JPG, MIMIC-IV"
     split_source = "p19 is the test; validation by hash of the subject"
-    location = ("root", "reports", "mimic_iv", "overrides", "bad_files", "prepared")
+    location = ("root", "reports", "mimic_iv", "overrides", "bad_files", "prepared", "model_url")
 
     def __init__(
         self,
@@ -76,12 +84,16 @@ class MimicJourneys(DataModule):
         finding_in: Literal["reference", "either", "both"] = "reference",  # the later is it
         count_devices: bool = False,  # as findings
         registration: Transform | Literal["none"] = "affine",
+        registration_side: int = 256,  # pixels of the long side while registering
         min_score: float = 0.6,
         min_score_quantile: float | None = None,  # of all pairs, instead of min_score
         max_outside: float = 0.2,  # share of the target's pixels from outside the later image
         show_threshold_for: int = 0,  # the score that would leave so many test pairs
-        progression: Literal["impression", "rules", "file"] = "rules",
+        progression: Kind = "rules",
         progression_file: str | None = None,  # CSV: study_id_prior, study_id, progression
+        model_url: str | None = None,  # a chat-completions address on this machine
+        model: str | None = None,  # its name there
+        allow_remote: bool = False,  # reports may be sent to another machine
         labels: Literal["chexpert", "negbio"] = "chexpert",
         uncertain: Uncertain = "nan",
         blank: Blank = "nan",
@@ -103,9 +115,11 @@ class MimicJourneys(DataModule):
         self.pairs, self.duplicates, self.val_fraction = pairs, duplicates, val_fraction
         self.finding_rule = (min_findings, finding_in, count_devices)
         self.transform, self.max_outside = registration, max_outside
+        self.registration_side = registration_side
         self.min_score, self.quantile = min_score, min_score_quantile
         self.show_for = show_threshold_for
         self.progression, self.progression_file = progression, progression_file
+        self.model_url, self.model, self.allow_remote = model_url, model, allow_remote
         self.n = {"train": n_train, "validation": n_validation, "test": n_test}
         self.age_rule, self.prepared = AgeRule(age, keep_91), prepared
         self.source = MimicSource(
@@ -145,7 +159,10 @@ class MimicJourneys(DataModule):
         found = found.take(np.array(there, bool))
         if not all(there):
             say(f"{len(found):,} whose images and reports are there and not in bad_files")
-        spoken = [all(self._impressions(found, row)) for row in range(len(found))]
+        spoken = [
+            all(part.get("impression") for part in both_sections(source, found, row))
+            for row in range(len(found))
+        ]
         found = found.take(np.array(spoken, bool))
         say(f"{len(found):,} with an impression of every study")
         return found
@@ -166,32 +183,23 @@ class MimicJourneys(DataModule):
                 return True
         return False
 
-    def _impressions(self, pairs: Pairs, row: int) -> tuple[str, str]:
-        prior, later = self.sections(pairs, row)
-        return prior.get("impression", ""), later.get("impression", "")
-
-    def sections(self, pairs: Pairs, row: int) -> tuple[dict[str, str], dict[str, str]]:
-        """The sections of both reports."""
-        images = pairs.images
-        one, other = (
-            self.source.sections(images.subject[place], images.study[place])
-            for place in (pairs.prior[row], pairs.later[row])
-        )
-        return one, other
-
     # registration -------------------------------------------------------------------
     @property
     def registers(self) -> bool:
         return self.pairs and self.transform != "none"
 
     def preparations(self) -> dict[str, Preparation]:
-        if not self.registers:
-            return {}
+        found = {"registration": self._registering()} if self.registers else {}
+        if self.progression == "model" and (self.prepared or not self.registers):
+            found["progression"] = self._describer()
+        return found
+
+    def _registering(self) -> Preparation:
         pairs = self.candidates
-        keys = [pair_key(*self.paths(pairs, row)) for row in range(len(pairs))]
-        names = sorted({name for row in range(len(pairs)) for name in self.paths(pairs, row)})
-        settings = {"long_side": LONG_SIDE, "transform": self.transform}
-        made = Preparation(
+        keys = [pair_key(*pairs.paths(row)) for row in range(len(pairs))]
+        names = sorted({name for row in range(len(pairs)) for name in pairs.paths(row)})
+        settings = {"long_side": self.registration_side, "transform": self.transform}
+        return Preparation(
             name="registration",
             version=REGISTRATION,
             keys=keys,
@@ -200,23 +208,13 @@ class MimicJourneys(DataModule):
             source=[keys, [file_size(self.source.folder / name) for name in names]],
             unit="pair",
         )
-        return {"registration": made}
-
-    def paths(self, pairs: Pairs, row: int) -> tuple[str, str]:
-        """Of both images, below the release."""
-        images = pairs.images
-        return images.path(pairs.prior[row]), images.path(pairs.later[row])
 
     @cached_property
     def registrations(self) -> list[Registration]:
         """Of each candidate, out of what is prepared."""
-        preparation = self.preparations()["registration"]
+        preparation = self._registering()
         if self.prepared is None:
-            raise UserError(
-                f"{KEY}: the {len(preparation.keys)} pairs must be registered once. Type: python "
-                f"-m medbench.prepare data={KEY} data.root={self.root} prepare=registration, then "
-                "give data.prepared=outputs; or do without: data.registration=none."
-            )
+            raise UserError(self._unprepared("registered", preparation))
         prepared = open_prepared(self.prepared, preparation)
         return [from_prepared(prepared.read(key)) for key in preparation.keys]
 
@@ -227,10 +225,10 @@ class MimicJourneys(DataModule):
             return np.arange(len(self.candidates))
         found, say = self.registrations, self._lines.append
         scores = np.array([one.score for one in found])
-        failed = int(sum(one.failed for one in found))
+        failed = np.array([one.failed for one in found], bool)
         least = self.min_score
-        if self.quantile is not None and len(scores):
-            least = float(np.quantile(scores, self.quantile))
+        if self.quantile is not None and not failed.all():
+            least = float(np.quantile(scores[~failed], self.quantile))
         if self.show_for:
             tests = np.sort(scores[self._sides == "test"])[::-1]
             many = self.show_for <= len(tests)
@@ -240,8 +238,8 @@ class MimicJourneys(DataModule):
                 if many
                 else f"no threshold leaves {self.show_for} of {len(tests)} test pairs"
             )
-        good = scores >= least
-        say(f"{int(good.sum()):,} with a score of {least:.3f} or more ({failed:,} failed)")
+        good = (scores >= least) & ~failed
+        say(f"{int(good.sum()):,} with a score of {least:.3f} or more ({failed.sum():,} failed)")
         inside = np.array([one.outside <= self.max_outside for one in found], bool)
         good &= inside
         say(f"{int(good.sum()):,} with at most {self.max_outside:.0%} from outside the frame")
@@ -258,9 +256,55 @@ class MimicJourneys(DataModule):
             raise UserError(*leaks)
         return found[self.candidates.later]
 
-    def progression_of(self, pairs: Pairs, row: int) -> str:
-        """What happened between the two studies, in words."""
-        return self._impressions(pairs, row)[1]
+    # progression ----------------------------------------------------------------------
+    @cached_property
+    def writer(self) -> Writer:
+        """Who describes the change, checked before any pair is drawn."""
+        return make_writer(
+            self.progression,
+            file=self.progression_file,
+            url=self.model_url,
+            model=self.model,
+            allow_remote=self.allow_remote,
+        )
+
+    def _describer(self) -> Preparation:
+        """A text model is asked once for each pair that is kept."""
+        pairs = self.candidates.take(self.kept)
+        keys = [pair_key(*pairs.paths(row)) for row in range(len(pairs))]
+        asked = {key: question(self.source, pairs, row) for row, key in enumerate(keys)}
+        reports = [[one.impression_prior, one.impression] for one in asked.values()]
+        settings = {"model": self.model}
+        return Preparation(
+            "progression",
+            PROGRESSION,
+            keys,
+            Describe(self.writer, asked),
+            settings,
+            fingerprint([keys, reports]),
+            "pair",
+        )
+
+    @cached_property
+    def _described(self) -> Prepared:
+        preparation = self._describer()
+        if self.prepared is None:
+            raise UserError(self._unprepared("asked of a text model", preparation))
+        return open_prepared(self.prepared, preparation)
+
+    def _unprepared(self, what: str, preparation: Preparation) -> str:
+        name = preparation.name
+        return (
+            f"{KEY}: {len(preparation.keys)} pairs must be {what} once. Type: python -m "
+            f"medbench.prepare data={KEY} data.root={self.root} prepare={name}, with the same "
+            f"settings, then give data.prepared=outputs; or choose data.{name}={OTHERS[name]}."
+        )
+
+    def _write(self, pairs: Pairs, row: int) -> str:
+        if self.progression == "model":
+            found = self._described.read(pair_key(*pairs.paths(row)))
+            return str(found["progression"])
+        return self.writer(question(self.source, pairs, row))
 
     # what users ask -------------------------------------------------------------------
     def split(self, name: str) -> "Journeys":
@@ -289,8 +333,18 @@ class MimicJourneys(DataModule):
         if self.source.demographics:
             people = self.source.demographics.people(subjects)
             funnel.append(self.age_rule.funnel(people, subjects))
+        fits = [found[row] for row in rows] if found else []
         return Journeys(
-            self, pairs.take(rows), [found[r] for r in rows if found], people, name, funnel
+            self.source,
+            pairs.take(rows),
+            fits,
+            people,
+            name,
+            funnel,
+            self.fit,
+            self.age_rule,
+            not self.pairs,
+            self._write,
         )
 
     def funnel(self) -> list[str]:
@@ -305,89 +359,29 @@ class MimicJourneys(DataModule):
         try:
             mistakes += self.source.count_mistakes(self.expect)
             pairs = self.candidates
-            names = {name for row in range(len(pairs)) for name in self.paths(pairs, row)}
+            names = {name for row in range(len(pairs)) for name in pairs.paths(row)}
             paths = [self.source.folder / name for name in sorted(names)]
             mistakes += inspect_files(paths, level, work=self.work).sentences(self.root)
             if not any(len(self._journeys(name)) for name in self.splits):
                 mistakes += [f"{self.root}: no journeys are left.", *self.funnel()]
+            elif self.work is not None and not mistakes:
+                self._write_table(self.work)
         except UserError as error:
             mistakes += error.mistakes
         return mistakes
+
+    def _write_table(self, folder: Path) -> None:
+        """journeys-FINGERPRINT.csv: the pairs that these settings choose."""
+        found = [split for name in self.splits if len(split := self._journeys(name))]
+        name = fingerprint([self.content(split.name) for split in found])
+        write_table(folder / f"journeys-{name}.csv", found)
 
     def content(self, split: str) -> Any:
         found = self.split(split)
         pairs = found.pairs
         used = pairs.images.take(np.unique([pairs.prior, pairs.later]))
-        answers = hash_file(expand(self.progression_file)) if self.progression_file else None
-        return [
-            self.source.content(used),
-            answers,
-            [found.arrays(row) for row in range(len(found))],
-        ]
-
-
-class Journeys:
-    """The samples of one split, read when they are asked for."""
-
-    def __init__(
-        self,
-        data: MimicJourneys,
-        pairs: Pairs,
-        registrations: list[Registration],
-        people: dict[bytes, Person],
-        name: str,
-        funnel: list[str],
-    ) -> None:
-        self.data, self.pairs, self.registrations = data, pairs, registrations
-        self.people, self.name, self.funnel = people, name, funnel
-
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-    def __getitem__(self, index: int) -> Sample:
-        data = self.data
-        prior, later = (data.source.folder / path for path in data.paths(self.pairs, index))
-        if data.pairs:
-            matrix = self.registrations[index].matrix if self.registrations else None
-            before, image = read_pair(prior, later, data.fit, matrix)
-        else:
-            image = read_one(later, data.fit)
-            before = np.full_like(image, CONSTANT)
-        return {"image": image, "prior_image": before} | self.describe(index)
-
-    def describe(self, index: int) -> Sample:
-        """A sample without its images."""
-        data, pairs = self.data, self.pairs
-        images, later = pairs.images, int(pairs.later[index])
-        before, after = data.sections(pairs, index)
-        subject = images.subject[later]
-        progression = data.progression_of(pairs, index) if data.pairs else ""
-        sample: Sample = {
-            "prior_valid": np.bool_(data.pairs),
-            "text": progression if data.pairs else after["impression"],
-            "texts": {n: after.get(n, "") for n in SECTIONS} | {"progression": progression},
-            "labels": images.labels[later].copy(),
-            "label_names": list(CANONICAL),
-            "sample_id": pairs.key(index) if data.pairs else text(images.dicom[later]),
-            "subject_id": text(subject),
-            "meta": images.meta(later) | {"split": self.name, "impression": after["impression"]},
-        }
-        if data.pairs:
-            sample["meta"] |= self._about_prior(index) | {"impression_prior": before["impression"]}
-        return sample | data.age_rule.keys(self.people.get(subject), images.date[later])
-
-    def _about_prior(self, index: int) -> dict[str, Any]:
-        images, row = self.pairs.images, int(self.pairs.prior[index])
-        found: dict[str, Any] = {
-            "study_id_prior": text(images.study[row]),
-            "dicom_id_prior": text(images.dicom[row]),
-            "days": round(self.pairs.days(index), 6),
-        }
-        if self.registrations:
-            one = self.registrations[index]
-            found |= {"score": round(one.score, 6), "outside": round(one.outside, 6)}
-        return found
-
-    def arrays(self, index: int) -> list[float]:
-        """The registration of a sample, as plain numbers."""
-        return self.registrations[index].matrix.ravel().tolist() if self.registrations else []
+        written: Any = PROGRESSION
+        if self.progression in ("file", "model"):
+            written = fingerprint([found.write(pairs, row) for row in range(len(found))])
+        moved = [found.matrix(row) for row in range(len(found))]
+        return [self.source.content(used), written, moved]

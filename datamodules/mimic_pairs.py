@@ -32,6 +32,10 @@ class Pairs:
         ids = self.images.dicom
         return f"{text(ids[self.prior[row]])}__{text(ids[self.later[row]])}"
 
+    def paths(self, row: int) -> tuple[str, str]:
+        """Of both images, below the release."""
+        return self.images.path(self.prior[row]), self.images.path(self.later[row])
+
     def days(self, row: int) -> float:
         """Between the two studies."""
         gap = self.images.moment(self.later[row]) - self.images.moment(self.prior[row])
