@@ -62,7 +62,7 @@ GONE = r"extubat(?:ed|ion)"
 # (structure, what is abnormal of it, what is normal): `the heart is not enlarged`.
 STRUCTURES = {
     "Cardiomegaly": (
-        r"heart|cardiac (?:silhouette|size|contours?|shadow|and)",
+        r"heart|cardiac(?=, )|cardiac (?:silhouette|size|contours?|shadow|and)",
         r"enlarge(?:d|ment)|prominen(?:t|ce)|dilat(?:ed|ation)|increased in size|borderline"
         r"|(?:is|looks|appears|remains) (?:\w+ )?(?:big|large)(?= ?[.,;]|$)",
         r"normal|unremarkable|not big",
