@@ -4,7 +4,10 @@ import argparse
 import time
 from collections.abc import Callable
 
-from datamodules.phantom import colonoscopy
+from datamodules.phantom import colonoscopy, cxr
+from datamodules.phantom.cxr_report import write_report
+from datamodules.phantom.cxr_study import PURPOSES
+from datamodules.phantom.gaze import draw_reading
 
 Draw = Callable[[int, int], object]  # running number, size
 
@@ -14,7 +17,25 @@ def draw_colonoscopy(index: int, size: int) -> object:
     return colonoscopy.draw(0, "train", index, size=size)
 
 
-CASES: dict[str, tuple[Draw, tuple[int, ...]]] = {"colonoscopy": (draw_colonoscopy, (64, 256))}
+def draw_cxr(index: int, size: int) -> tuple:
+    """A radiograph with its masks, every parameter, labels and the report."""
+    study = cxr.draw_study(cxr.address(0, "train", index), min_feature=cxr.least_feature(size))
+    report = write_report(study, study.place.stream(PURPOSES.index("report")))
+    return study, cxr.render(study, size), cxr.truth_of(study), report
+
+
+def read_cxr(index: int, size: int) -> object:
+    """The same with a reader's gaze and dictation."""
+    study, (image, masks), truth, report = draw_cxr(index, size)
+    reading = draw_reading(study, masks=masks if size == 64 else None)
+    return image, truth, report, reading
+
+
+CASES: dict[str, tuple[Draw, tuple[int, ...]]] = {
+    "colonoscopy": (draw_colonoscopy, (64, 256)),
+    "cxr": (draw_cxr, (64, 128, 256, 512)),
+    "cxr, gaze": (read_cxr, (64, 256)),
+}
 
 
 def samples_per_second(draw: Draw, size: int, seconds: float) -> float:

@@ -229,10 +229,12 @@ def compress(plane: Plane) -> None:
 
 
 def cut_body(study: Study, plane: Plane) -> None:
-    """Dark beside the trunk and over the shoulders; heavier patients are wider and brighter."""
+    """Thinner to the sides, dark beside the trunk; heavier patients are wider and brighter."""
     b = study.patient.habitus
     value = plane.value
-    value += F(0.02 * b)
+    thin = plane.across * plane.across
+    value *= F(1.08) - F(0.24) * thin
+    value += F(0.02 * b) + F(0.05) * plane.y
     beyond = np.maximum(plane.across - 0.26, 0)
     shoulder = plane.y + F(0.99 + 0.02 * b) - beyond * beyond * F(0.38)
     side = F(1.0 + 0.045 * b) - plane.across

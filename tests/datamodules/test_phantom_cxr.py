@@ -8,7 +8,8 @@ import pytest
 
 from datamodules.phantom import cxr
 from datamodules.phantom.cxr_findings import PREVALENCE, draw_presence
-from datamodules.phantom.cxr_raster import ANATOMY
+from datamodules.phantom.cxr_plane import Plane
+from datamodules.phantom.cxr_raster import ANATOMY, find_chest
 from datamodules.phantom.cxr_study import (
     DEVICES,
     FINDINGS,
@@ -191,9 +192,6 @@ def test_effusion_covers_its_share_of_the_lung():
 
 
 def test_lung_areas_are_those_of_the_hulls():
-    from datamodules.phantom.cxr_plane import Plane
-    from datamodules.phantom.cxr_findings import PREVALENCE, draw_presence
-from datamodules.phantom.cxr_raster import find_chest
 
     for subject in range(6):
         one = study(subject, set=CANONICAL | {"Atelectasis": None})

@@ -204,7 +204,7 @@ def test_labels_may_come_from_the_report():
         for labels in ("image", "report")
     )
     both = np.array(
-        [(image.describe(i)["labels"], report.describe(i)["labels"]) for i in range(300)]
+        [(image.describe(i)["labels"], report.describe(i)["labels"]) for i in range(100)]
     )
     known = ~np.isnan(both[:, 1])
     assert 0.1 < known.mean() < 0.9
