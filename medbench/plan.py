@@ -2,6 +2,7 @@
 
 No torch here: a finished run shows its result without it."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -14,6 +15,7 @@ from medbench.core.errors import UserError
 from medbench.core.files import is_complete
 from medbench.core.fingerprint import fingerprint, hash_file, hash_files
 from medbench.core.settings import FitSettings
+from medbench.processes import rank
 
 REFERENCE = "stage:"
 RESERVED = ("class", "data", "seed", "weights")
@@ -169,6 +171,10 @@ class Plan:
         mistakes = [text for data in self._data.values() for text in data.module.check()]
         if mistakes:
             raise UserError(*mistakes)
+        if rank() == 0:  # nothing is left out in silence
+            for data in self._data.values():
+                for line in data.module.funnel():
+                    print(f"data {data.name}: {line}", file=sys.stderr)
 
     def _pipeline(self) -> Any:
         """The reference of the stage that draws, or the block of a class over several."""
