@@ -69,10 +69,11 @@ class EyeGazeCxr(GazeData):
         images: str | None = None,
         reports: str | None = None,
         expect: Expect = "full",
+        bad_files: str | None = None,  # a list of images to leave out, one path a line
         prepared: str | None = None,
     ) -> None:
         look = Look(Fit(size, fit), sigma, weight, focus)
-        super().__init__(root, images, look, expect, prepared)
+        super().__init__(root, images, look, expect, bad_files, prepared)
         self.text, self.gaze_source = text, gaze
         self.uncertain, self.blank = uncertain, blank
         self.val_fraction, self.test_fraction = val_fraction, test_fraction

@@ -53,9 +53,11 @@ class GazeCombined(GazeData):
         images: str | None = None,
         reports: str | None = None,
         expect: Expect = "full",
+        bad_files: str | None = None,  # a list of images to leave out, one path a line
         prepared: str | None = None,
     ) -> None:
-        super().__init__(root, images, Look(Fit(size, fit), sigma, weight, focus), expect, prepared)
+        look = Look(Fit(size, fit), sigma, weight, focus)
+        super().__init__(root, images, look, expect, bad_files, prepared)
         self.reflacx = Reflacx(
             root,
             text=text,

@@ -11,7 +11,13 @@ import numpy as np
 
 from datamodules.base import DataModule, Level, check_root, expand, read_marker
 from datamodules.gaze import Case, Look, Source, Word, check_size, make_arrays, picture_size
-from datamodules.inspection import Expect, inspect_files, split_missing
+from datamodules.inspection import (
+    Expect,
+    describe_bad_files,
+    inspect_files,
+    read_bad_files,
+    split_missing,
+)
 from datamodules.labels import CANONICAL
 from datamodules.mimic_tables import TOP, release_folder
 from datamodules.preparing import Arrays, Preparation, Prepared, open_prepared
@@ -97,6 +103,10 @@ class GazeSplit:
         return source.words(case)
 
 
+def _below(root: Path, case: Case) -> str:
+    return case.image.relative_to(root).as_posix()
+
+
 def _unit(values: np.ndarray) -> np.ndarray:
     """Levels as values in [0, 1]; a density is kept as it is."""
     return values if values.dtype == np.float32 else values.astype(np.float32) * np.float32(1 / 255)
@@ -120,16 +130,23 @@ class GazeData(DataModule):
     modality = "radiograph"
     restricted = True
     licence = "PhysioNet Credentialed Health Data License 1.5.0"
-    location = ("root", "images", "reports", "prepared")
+    location = ("root", "images", "reports", "bad_files", "prepared")
     tree = ""  # what is expected below the root
     with_masks = True
     paper_leak = False  # whether subjects may stand in train and in test, as a paper has it
 
     def __init__(
-        self, root: str, images: str | None, look: Look, expect: Expect, prepared: str | None
+        self,
+        root: str,
+        images: str | None,
+        look: Look,
+        expect: Expect,
+        bad_files: str | None,
+        prepared: str | None,
     ) -> None:
         super().__init__()
-        self.root, self.look, self.expect, self.prepared = expand(root), look, expect, prepared
+        self.root, self.expect = expand(root), expect
+        self.bad_files, self.prepared = bad_files, prepared
         self.look = replace(look, exact=expect == "full")
         self.images_root = expand(images) if images else self.root
         self.marker = read_marker(self.root) if self.root.is_dir() else None
@@ -165,7 +182,7 @@ class GazeData(DataModule):
         mistakes = check_root(self.root, self.tree)
         if mistakes:
             raise UserError(*mistakes)
-        found = self.assign()
+        found = self._without_bad(self.assign())
         if self.expect == "subset":
             found = self._without_missing(found)
         subjects = {name: {case.subject_id for _, case in pairs} for name, pairs in found.items()}
@@ -173,6 +190,19 @@ class GazeData(DataModule):
         if leaks:
             raise UserError(*leaks)
         return found
+
+    def _without_bad(self, found: dict[str, list[Pair]]) -> dict[str, list[Pair]]:
+        """Without the images that the user lists, by path below the root."""
+        if self.bad_files is None:
+            return found
+        names = {_below(self.images_root, c) for pairs in found.values() for _, c in pairs}
+        bad = read_bad_files(self.bad_files, names)
+        for line in describe_bad_files(bad):
+            self.note(line)
+        return {
+            name: [pair for pair in pairs if _below(self.images_root, pair[1]) not in bad]
+            for name, pairs in found.items()
+        }
 
     def _without_missing(self, found: dict[str, list[Pair]]) -> dict[str, list[Pair]]:
         paths = sorted({case.image for pairs in found.values() for _, case in pairs})
@@ -210,7 +240,7 @@ class GazeData(DataModule):
             keys=sorted(cases),
             make=Make(source, cases, self.look),
             settings=self.look.settings(),
-            source=self._content(source, list(cases.values())),
+            source=self._files_content(source, list(cases.values())),
         )
 
     @cached_property
@@ -224,24 +254,25 @@ class GazeData(DataModule):
 
     def content(self, split: str) -> Any:
         """Labels and sides of the cases; path and size of what they are read from; the tables."""
-        pairs = self.sides[split]
-        return [
-            self._content(source, [case for own, case in pairs if own is source])
-            for source in self.sources().values()
-        ]
+        found = []
+        for source in self.sources().values():
+            cases = [case for own, case in self.sides[split] if own is source]
+            rows = [
+                [c.sample_id, c.subject_id, *np.nan_to_num(c.labels, nan=-9).tolist()]
+                for c in sorted(cases, key=lambda case: case.sample_id)
+            ]
+            found.append([rows, self._files_content(source, cases)])
+        return found
 
-    def _content(self, source: Source, cases: list[Case]) -> Any:
+    def _files_content(self, source: Source, cases: list[Case]) -> Any:
+        """What the arrays of the cases are made of."""
         images = {case.image for case in cases}
         files = {path for case in cases for path in source.files(case)}
-        rows = [
-            [c.sample_id, c.subject_id, *c.readings, *np.nan_to_num(c.labels, nan=-9).tolist()]
-            for c in sorted(cases, key=lambda case: case.sample_id)
-        ]
         return [
             hash_files(self.images, images, content=False),
             hash_files(self.root, files, content=False),
             [hash_file(path) for path in source.tables()],
-            rows,
+            sorted([case.sample_id, *case.readings] for case in cases),
             self.marker,
         ]
 

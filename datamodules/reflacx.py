@@ -75,10 +75,11 @@ class Reflacx(GazeData):
         images: str | None = None,
         reports: str | None = None,
         expect: Expect = "full",
+        bad_files: str | None = None,  # a list of images to leave out, one path a line
         prepared: str | None = None,
     ) -> None:
         look = Look(Fit(size, fit), sigma, weight, focus)
-        super().__init__(root, images, look, expect, prepared)
+        super().__init__(root, images, look, expect, bad_files, prepared)
         self.text, self.gaze_source, self.test_reader = text, gaze, test_reader
         self.val_fraction = val_fraction
         self.reports_root = expand(reports) if reports else self.root

@@ -161,3 +161,29 @@ def test_a_repeated_image_in_one_release_is_refused(root: Path, tmp_path: Path) 
     path.write_bytes(b"\r\n".join([*lines[:-1], lines[1], b""]))
     found = GazeCombined(str(copy), size=32).check()
     assert len(found) == 1 and "rows 2 and" in found[0] and "must be unique" in found[0]
+
+
+def test_bad_images_are_found_and_left_out_by_list(root: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(root, copy)
+    case = GazeCombined(str(copy), size=32).split("train").pairs[0][1]
+    case.image.write_bytes(case.image.read_bytes()[:-500])
+    found = GazeCombined(str(copy), size=32).check()
+    assert "1 of 29 files" in found[0] and "is cut off" in found[1]
+    listed = tmp_path / "bad.txt"
+    listed.write_text(case.image.relative_to(copy).as_posix())
+    data = GazeCombined(str(copy), size=32, bad_files=str(listed))
+    assert data.check("full") == [] and case.dicom_id not in ids(data, "train")
+    assert any("1 files are left out by data.bad_files" in line for line in data.funnel())
+    listed.write_text("elsewhere.jpg")
+    assert "elsewhere.jpg" in GazeCombined(str(copy), bad_files=str(listed)).check()[0]
+
+
+def test_an_image_that_would_lead_outside_is_refused(root: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(root, copy)
+    case = next(c for _, c in GazeCombined(str(copy), size=32).split("test").pairs)
+    outside = tmp_path / "outside.jpg"
+    shutil.move(case.image, outside)
+    case.image.symlink_to(outside)
+    assert any("is a link to" in line for line in GazeCombined(str(copy), size=32).check())
