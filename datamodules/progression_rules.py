@@ -1,9 +1,8 @@
 """The change between two reports by rules: one sentence for each finding that is not as before."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from datamodules.labels import CANONICAL
 from datamodules.mentions import Mention, find_mentions
@@ -67,7 +66,11 @@ TRENDS = (  # the first that fits decides
     ("decreased", r"decreas\w+|improv\w+|smaller|less|diminish\w+|resolving|clearing|reduc\w+"),
 )
 _AFTER = re.compile(r",| and | with |;")
-_BEFORE = re.compile(r" and | with |;")
+_BEFORE = re.compile(r" and |(?<!consistent)(?<!compatible)(?<!keeping) with |;")
+# What is said before `opacity consistent with` is said of what follows too.
+_LINK = re.compile(
+    r"\b(?:consistent with|compatible with|in keeping with|represent\w*|reflect\w*)\b"
+)
 
 
 @dataclass(frozen=True)
@@ -87,11 +90,7 @@ def describe_change(prior: str, later: str) -> str:
     A finding that the later report does not speak of is passed over; findings that only persist are
     named when another one has changed."""
     before, after = read_states(prior), read_states(later)
-    changes = {
-        name: change
-        for name in CANONICAL[1:]
-        if name in after and (change := _change(before.get(name), after[name]))
-    }
+    changes = compare_states(before, after)
     if not set(changes.values()) - {"persistent"}:
         return UNCHANGED
     told = [
@@ -101,6 +100,14 @@ def describe_change(prior: str, later: str) -> str:
         if changes[name] == change
     ]
     return " ".join(told)
+
+
+def compare_states(before: Mapping[str, State], after: Mapping[str, State]) -> dict[str, str]:
+    """One of ORDER for each finding of which the later report says something."""
+    changes = {
+        name: _change(before.get(name), after[name]) for name in CANONICAL[1:] if name in after
+    }
+    return {name: change for name, change in changes.items() if change}
 
 
 def read_states(text: str) -> dict[str, State]:
@@ -153,15 +160,16 @@ def _with_words(mentions: Sequence[Mention]) -> list[tuple[Mention, tuple[str, s
 
     Words that stand beyond another mention belong to that one."""
     found = []
-    framed = [None, *mentions, None]
-    for before, (mention, after) in zip(framed, pairwise(framed[1:]), strict=False):
-        assert mention is not None
-        low, high = clause_of(mention.sentence, (mention.start, mention.end))
-        if before is not None and before.sentence == mention.sentence:
-            low = max(low, min(before.end, mention.start))
-        if after is not None and after.sentence == mention.sentence:
-            high = min(high, max(after.start, mention.end))
-        text = mention.sentence.lower()
+    for mention in mentions:
+        sentence, text = mention.sentence, mention.sentence.lower()
+        low, high = clause_of(sentence, (mention.start, mention.end))
+        for other in mentions:
+            if other.sentence != sentence or other.label == mention.label:
+                continue
+            if other.end <= mention.start and not _LINK.search(text, other.end, mention.start):
+                low = max(low, other.end)
+            if other.start >= mention.end:
+                high = min(high, other.start)
         ahead = _BEFORE.split(text[low : mention.start])[-1]
         behind = _AFTER.split(text[mention.end : high])[0]
         found.append((mention, (ahead, behind, text[low:high])))
