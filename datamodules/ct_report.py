@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from datamodules.base import check_root, expand, read_marker, within
 from datamodules.ct_source import REPORTS, Case, CtDataset, Mask, Registration, Section, View
 from datamodules.splits import hash_share
@@ -26,7 +28,7 @@ MASKS = ("lobe", "airway", "vessel")
 SPLIT_NAMES = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
 LABEL_CODES = {"": float("nan"), "1": 1.0, "0": 0.0, "-1": float("nan")}
 MEDSYN = "moved_img_256"
-MEDSYN_SPACING = (1.140625, 1.234375, 1.234375)
+MEDSYN_FIELD = (292.0, 316.0, 316.0)  # mm of their atlas
 TREE = """    manifest.csv      case_id,subject_id,volume,findings,impression,...
     ct/case_00017.nii.gz   (wherever the manifest says)"""
 MEDSYN_TREE = """    moved_img_256/ID_Reg.npy     (256, 256, 256) in [-1, 1]
@@ -161,13 +163,12 @@ class CtReport(CtDataset):
 
     # MedSyn's folders -----------------------------------------------------------------------
     def _medsyn_cases(self) -> list[Case]:
-        """Registered volumes on 256^3, under their window already."""
+        """Registered volumes on 256^3, under their window [-1024, 600] already."""
         reports = self.root / "reports.csv"
         rows = read_table(reports, ("case_id", "findings", "impression")) if (
             reports.is_file()
         ) else []  # fmt: skip
         told = {row["case_id"]: row for row in rows}
-        reading = Reading("stored", 812.0, -212.0, MEDSYN_SPACING, "LAS")  # of the published window
         cases = []
         for path in sorted((self.root / MEDSYN).glob("*_Reg.npy")):
             name = path.stem.removesuffix("_Reg")
@@ -176,6 +177,7 @@ class CtReport(CtDataset):
                 for key, folder in self.folders.items()
                 if (self.root / folder / path.name).is_file()
             }
+            reading = Reading("stored", 812.0, -212.0, _medsyn_spacing(path), "LAS")  # their window
             texts = _texts(told[name], self.root, str(reports)) if name in told else None
             cases.append(
                 Case(name, name, self._by_hash(name), path, reading, masks, texts,
@@ -185,6 +187,15 @@ class CtReport(CtDataset):
             raise UserError(f"{self.root / MEDSYN} holds no ID_Reg.npy; expected:\n{MEDSYN_TREE}")
         drawn = [case for case in cases if case.texts is not None]
         return cases if len(drawn) in (0, len(cases)) else _with_empty_texts(cases)
+
+
+def _medsyn_spacing(path: Path) -> tuple[float, ...]:
+    """The atlas's field over the array's shape, from its header."""
+    try:
+        shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
+    except (OSError, ValueError) as error:
+        raise UserError(f"The volume {path} cannot be read ({error}). Replace it.") from error
+    return tuple(mm / n for mm, n in zip(MEDSYN_FIELD, shape[-3:], strict=False))
 
 
 def _with_empty_texts(cases: Sequence[Case]) -> list[Case]:

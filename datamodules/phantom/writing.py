@@ -25,13 +25,18 @@ VERSION = 1  # of the files; raised when the same words write other ones
 PLACE = "datamodules.phantom.layouts"
 LAYOUTS = {  # what `layout=` names
     "chexpert": f"{PLACE}.chexpert",
+    "ct_rate": f"{PLACE}.ct_rate",
+    "ct_report": f"{PLACE}.ct_report",
     "eye_gaze_cxr": f"{PLACE}.egd_cxr",
     "gaze_combined": f"{PLACE}.gaze_combined",
+    "hyper_kvasir": f"{PLACE}.hyper_kvasir",
+    "kvasir_instrument": f"{PLACE}.kvasir_instrument",
     "medvqa_gi_2024": f"{PLACE}.medvqa",
     "mimic_cxr": f"{PLACE}.mimic_cxr",
     "mimic_cxr_jpg": f"{PLACE}.mimic_cxr_jpg",
     "mimic_cxr_lt": f"{PLACE}.mimic_cxr_lt",
     "mimic_iv": f"{PLACE}.mimic_iv",
+    "radchest": f"{PLACE}.rad_chestct",
     "reflacx": f"{PLACE}.reflacx",
 }
 COMMON = ("dest", "n", "seed", "size", "traps")
