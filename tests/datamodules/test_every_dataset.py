@@ -24,6 +24,8 @@ LAYOUTS: dict[str, tuple[str, int, dict[str, Any]]] = {
     "eye_gaze_cxr": ("eye_gaze_cxr", FEW, {"size": 32}),
     "gaze_combined": ("gaze_combined", FEW, {"size": 32}),
     "reflacx": ("reflacx", FEW, {"size": 32}),
+    "hyper_kvasir": ("hyper_kvasir", 46, {"image_size": 32}),
+    "kvasir_instrument": ("kvasir_instrument", 20, {"image_size": 32}),
     "medvqa_gi_2024": ("medvqa_gi_2024", 40, {"image_size": 32}),
     "chexpert": ("chexpert", 30, {"image_size": 32}),
     "mimic_cxr_jpg": ("mimic_cxr_jpg", 60, {"image_size": 32}),
