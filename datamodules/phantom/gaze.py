@@ -4,14 +4,18 @@ A reading is a survey of six landmarks and visits to each finding. Every fixatio
 mixture of Gaussians with known weights, so the density that its heat map tends to is known.
 Coordinates are shares of the image, x to the right, y down; times are seconds."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
 
+from datamodules.phantom import cxr_report_words as words_of
 from datamodules.phantom.cxr_render import render
-from datamodules.phantom.cxr_study import PURPOSES, Finding, Study, severity_word
+from datamodules.phantom.cxr_report import Lot, Statement
+from datamodules.phantom.cxr_report_phrases import alternatives, capital, say
+from datamodules.phantom.cxr_study import DEVICES, PATHOLOGIES, PURPOSES, Finding, Study, labels_of
 from datamodules.phantom.streams import Stream
 
 Array = np.ndarray
@@ -31,22 +35,9 @@ SHAPE, MEAN = 2.2, 0.28  # of the gamma law of durations
 OUTSIDE, LOST = 0.03, 0.01  # share of fixations beyond the image, and lost to a blink
 ZOOMED, ZOOM = 0.2, 0.5  # share of readings with a zoomed episode; side of what is shown then
 DELAY = (0.6, 1.6)  # from the first fixation of a finding to its first word
-READERS = 64  # streams of the second and further readers begin here
-NOUNS = {
-    "Enlarged Cardiomediastinum": "widening of the mediastinum",
-    "Cardiomegaly": "enlargement of the heart",
-    "Lung Opacity": "opacity",
-    "Lung Lesion": "nodule",
-    "Edema": "pulmonary edema",
-    "Consolidation": "consolidation",
-    "Pneumonia": "pneumonia",
-    "Atelectasis": "atelectasis",
-    "Pneumothorax": "pneumothorax",
-    "Pleural Effusion": "pleural effusion",
-    "Pleural Other": "pleural thickening",
-    "Fracture": "rib fracture",
-    "Support Devices": "support devices",
-}
+READERS, DICTATIONS = 64, 128  # streams of the second reader and of the dictations begin here
+LOOKED_FOR = (*PATHOLOGIES, DEVICES)
+MARKS = ".,;:"
 
 
 @dataclass(frozen=True)
@@ -99,13 +90,13 @@ class Reading:
     @property
     def text(self) -> str:
         """The dictation as one line."""
-        return " ".join(word.text for word in self.words).replace(" .", ".")
+        return re.sub(rf" ([{MARKS}])", r"\1", " ".join(word.text for word in self.words))
 
 
 def find_spots(study: Study, masks: Mapping[str, Array] | None = None) -> tuple[Spot, ...]:
     """The mixture of a study; `masks` are those of `render(study, GRID)`, if they are at hand."""
     masks = render(study, GRID)[1] if masks is None else masks
-    present = [name for name in study.findings if masks[name].any() and name in NOUNS]
+    present = [name for name in study.findings if masks[name].any() and name in LOOKED_FOR]
     worst = max((study.findings[name].severity for name in present), default=0.0)
     share = 0.4 + 0.3 * worst if present else 0.0
     (a, b, e), (c, d, f) = study.posture.matrix
@@ -186,7 +177,7 @@ def draw_reading(
     outside = np.array([s.chance(OUTSIDE) for _ in names], bool)
     lost = np.array([s.chance(LOST) for _ in names], bool) & ~outside
     places[outside] = [_beyond(s) for _ in range(int(outside.sum()))] or np.zeros((0, 2))
-    times, words = _time(s, names, study, {spot.name for spot in found})
+    times, words = _time(s, names, study, {spot.name for spot in found}, reader)
     shown = np.tile([0.0, 0.0, 1.0, 1.0], (count, 1))
     if zoomed:
         last = found[-1] if found else spots[-1]
@@ -211,9 +202,10 @@ def _beyond(s: Stream) -> tuple[float, float]:
 
 
 def _time(
-    s: Stream, names: list[str], study: Study, found: set[str]
+    s: Stream, names: list[str], study: Study, found: set[str], reader: int
 ) -> tuple[Array, tuple[Spoken, ...]]:
     """(F, 2) start and duration, and the words; nothing is said of two findings at once."""
+    voice = study.place.stream(DICTATIONS + reader)
     lasts = [_duration(s) for _ in names]
     starts: list[float] = []
     words: list[Spoken] = []
@@ -221,12 +213,13 @@ def _time(
     for name, duration in zip(names, lasts, strict=True):
         if name != before and name in found:
             now = max(now, words[-1].end - DELAY[0] if words else 0.0)
-            words += _say(s, name, study.findings[name], now + s.uniform(*DELAY))
+            text = _sentence(voice, name, study)
+            words += _speak(voice, text, name, now + voice.uniform(*DELAY))
         before = name
         starts.append(round(now, 6))
         now += duration + s.uniform(0.02, 0.06)
-    if not words:
-        words = _speak(s, "no acute findings", "", starts[-1] if starts else now)
+    end = max(words[-1].end if words else 0.0, starts[-1] if starts else now)
+    words += _speak(voice, _close(voice, study, bool(words)), "", end)
     return np.array([starts, lasts]).T.reshape(-1, 2), tuple(words)
 
 
@@ -237,21 +230,37 @@ def _duration(s: Stream) -> float:
     return round(MEAN * max(cube, 0.1) ** 3, 6)
 
 
-def _say(s: Stream, name: str, finding: Finding, start: float) -> list[Spoken]:
-    size = "" if name == "Support Devices" else severity_word(finding.severity)
-    side = finding.side
-    parts = [part for part in (size, side, NOUNS[name]) if part]
-    return _speak(s, " ".join(parts), name, start)
+def _sentence(voice: Stream, name: str, study: Study) -> str:
+    """A sentence of the reports' grammar that mentions a finding."""
+    lot = Lot([voice.unit() for _ in range(24)])
+    if name != DEVICES:
+        return say(Statement(name, "present", study.findings[name]), lot)
+    device = study.devices[0]
+    named = f"{device.side} {device.kind}".strip()
+    phrase = f"{'an' if named[0] in 'aeiou' else 'a'} {named}"
+    template = lot.choose(words_of.DEVICES[device.kind])
+    return template.format(A=capital(phrase), a=phrase, kind=named, at=device.position)
 
 
-def _speak(s: Stream, text: str, name: str, start: float) -> list[Spoken]:
-    """The words after each other, and a full stop that takes no time."""
+def _close(voice: Stream, study: Study, said: bool) -> str:
+    """Two absent findings are denied; where there was nothing to say, all of them are."""
+    if not said:
+        return voice.choose(words_of.PROCESS)
+    truth = labels_of(study)
+    absent = [name for name in words_of.DENIED if not truth[name]]
+    nouns = [words_of.DENIED[name][0] for name in voice.shuffled(absent)[:2]]
+    return voice.choose(words_of.TEMPLATES["absent"]).format(list=alternatives(nouns))
+
+
+def _speak(voice: Stream, text: str, name: str, start: float) -> list[Spoken]:
+    """Words after each other; a mark takes no time."""
     words = []
-    for word in text.split():
-        end = round(start + 0.08 + 0.05 * len(word) + s.uniform(0, 0.1), 6)
-        words.append(Spoken(word, round(start, 6), end, name))
+    for word in re.findall(rf"[{MARKS}]|[^\s{MARKS}]+", text):
+        mark = word in MARKS
+        end = start if mark else start + 0.08 + 0.05 * len(word) + voice.uniform(0, 0.1)
+        words.append(Spoken(word, round(start, 6), round(end, 6), name))
         start = end
-    return [*words, Spoken(".", round(start, 6), round(start, 6), name)]
+    return words
 
 
 def _mark(s: Stream, spot: Spot, finding: Finding) -> Ellipse:

@@ -8,6 +8,7 @@ import pytest
 
 from datamodules import controls
 from datamodules.gaze import draw_ellipses
+from datamodules.labeller import mentioned
 from datamodules.phantom import cxr
 from datamodules.phantom.cxr_render import render
 from datamodules.phantom.cxr_study import Study
@@ -15,8 +16,9 @@ from datamodules.phantom.gaze import (
     DEGREE,
     DELAY,
     GRID,
+    LOOKED_FOR,
+    MARKS,
     MEAN,
-    NOUNS,
     SHAPE,
     draw_reading,
     expected_density,
@@ -33,7 +35,7 @@ def study(subject: int, **fixed: object) -> Study:
     )
 
 
-EFFUSION = dict.fromkeys(NOUNS) | {"Pleural Effusion": {"side": "left", "severity": 0.5}}
+EFFUSION = dict.fromkeys(LOOKED_FOR) | {"Pleural Effusion": {"side": "left", "severity": 0.5}}
 
 
 def in_image(fixations: np.ndarray) -> np.ndarray:
@@ -92,7 +94,7 @@ def test_dwell_goes_to_findings_by_the_severest() -> None:
     spots = find_spots(study(3, **EFFUSION))
     assert sum(s.weight for s in spots) == pytest.approx(1, abs=1e-5)
     assert sum(s.weight for s in spots if s.box) == pytest.approx(0.4 + 0.3 * 0.5, abs=1e-5)
-    healthy = find_spots(study(3, **dict.fromkeys(NOUNS)))
+    healthy = find_spots(study(3, **dict.fromkeys(LOOKED_FOR)))
     assert [s.box for s in healthy] == [None] * 6
 
 
@@ -116,7 +118,7 @@ def test_words_follow_the_first_fixation_of_their_finding() -> None:
         reading = draw_reading(study(subject))
         times = reading.fixations[:, 2]
         assert (np.diff(times) > 0).all()
-        spoken = [w for w in reading.words if w.text != "."]
+        spoken = [w for w in reading.words if w.text not in MARKS]
         assert all(a.end <= b.start + 1e-6 for a, b in pairwise(spoken))
         for name in {word.finding for word in reading.words} - {""}:
             first = min(w.start for w in reading.words if w.finding == name)
@@ -124,6 +126,17 @@ def test_words_follow_the_first_fixation_of_their_finding() -> None:
             assert DELAY[0] - 1e-5 <= first - seen[0] <= DELAY[1] + 1e-5
             said += 1
     assert said > 16
+
+
+def test_the_dictation_mentions_what_is_marked_and_nothing_else() -> None:
+    """The reports' labeller, whose rules know nothing of the grammar, is the judge."""
+    for subject in range(30):
+        one = study(subject)
+        reading = draw_reading(one)
+        found = mentioned(reading.text)
+        marked = {e.finding for e in reading.ellipses}
+        told = {name for name, value in found.items() if value == 1 and name in LOOKED_FOR}
+        assert told - {"Lung Opacity"} == marked - {"Lung Opacity"}, reading.text
 
 
 def test_a_reading_is_a_function_of_study_and_reader() -> None:
