@@ -103,6 +103,11 @@ GONE = {  # what has resolved; others as after `no`
     "Cardiomegaly": "cardiomegaly",
     "Lung Opacity": "opacity",
     "Fracture": "rib fracture",
+    "Pneumoperitoneum": "free air below the right hemidiaphragm",
+    "Pneumomediastinum": "pneumomediastinum",
+    "Subcutaneous Emphysema": "subcutaneous emphysema",
+    "Tortuous Aorta": "tortuosity of the aorta",
+    "Calcification of the Aorta": "calcification of the aortic knob",
 }
 NORMAL = {  # sentences that deny by calling a structure normal
     "Cardiomegaly": (

@@ -18,7 +18,14 @@ from datamodules.phantom.cxr_report import (
     write_progression,
     write_report,
 )
-from datamodules.phantom.cxr_study import FINDINGS, PATHOLOGIES, PURPOSES, Study, labels_of
+from datamodules.phantom.cxr_study import (
+    FINDINGS,
+    LONG_TAIL,
+    PATHOLOGIES,
+    PURPOSES,
+    Study,
+    labels_of,
+)
 from datamodules.progression_rules import compare_states, read_states
 
 # the inverse ----------------------------------------------------------------------------------
@@ -38,7 +45,7 @@ FIXED = {
 }
 STATUS = {"uncertain": -1.0, "resolved": 0.0}
 DENIED = {noun: name for name, nouns in words.DENIED.items() for noun in nouns}
-GONE = {words.GONE.get(name) or words.DENIED[name][0]: name for name in PATHOLOGIES}
+GONE = {words.GONE.get(name) or words.DENIED[name][0]: name for name in (*PATHOLOGIES, *LONG_TAIL)}
 
 
 def _regex(template: str, slots: dict[str, str]) -> re.Pattern[str]:
@@ -164,6 +171,11 @@ def test_grammar_and_parser_are_inverse_on_many() -> None:
         check_inverse(study, report_of(study))
         count += 1
     assert count >= 5000
+
+
+def test_rare_findings_are_said_too() -> None:
+    for study in studies(150, seed=4, longtail=True):
+        check_inverse(study, report_of(study))
 
 
 def test_sections_hold_the_sentences() -> None:
