@@ -187,3 +187,9 @@ def test_an_image_that_would_lead_outside_is_refused(root: Path, tmp_path: Path)
     shutil.move(case.image, outside)
     case.image.symlink_to(outside)
     assert any("is a link to" in line for line in GazeCombined(str(copy), size=32).check())
+
+
+def test_reports_of_the_studies_can_be_the_text(root: Path) -> None:
+    data = GazeCombined(str(root), size=32, text="report")
+    sample = data.split("train").describe(0)
+    assert "FINDINGS" in sample["text"].upper() or len(sample["text"].split()) > 8
