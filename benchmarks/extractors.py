@@ -23,6 +23,7 @@ NETWORKS = {
     "clip": "benchmarks.pretrained.ClipVision",
     "med3d_resnet50": "benchmarks.volumes.Med3d",
     "med3d_resnet10": "benchmarks.volumes.Med3d10",
+    "radiomics": "benchmarks.texture.Radiomics",
 }
 
 
@@ -62,6 +63,8 @@ class StageExtractor:
         config: Any = OmegaConf.load(Path(stage) / "config.yaml")
         self.stage_fingerprint = str(config["fingerprint"])
         self.fingerprint = fingerprint([self.stage_fingerprint, self.layer, resize, size])
+        kind = [config["class"], config["arguments"], self.layer, resize, size]
+        self.kind = fingerprint(OmegaConf.to_container(OmegaConf.create({"kind": kind})))
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
         if self.dimensions == 3:
@@ -84,7 +87,9 @@ def open_extractors(
     instead: what to type where weights are absent, such as a protocol that needs none."""
     found: dict[str, Extractor] = {}
     mistakes: list[str] = []
-    for name, block in protocol["extractors"].items():
+    for name, block in (protocol.get("extractors") or {}).items():
+        if block is None:
+            continue
         try:
             found[name] = _open(name, block, device, instead)
         except UserError as error:

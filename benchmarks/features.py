@@ -148,7 +148,8 @@ def _load(source: Source, extractors: Mapping[str, Extractor], resolution: int, 
     for name, extractor in extractors.items():
         accepts = getattr(extractor, "accepts", (extractor.channels,))
         dimensions = getattr(extractor, "dimensions", 2)
-        if image.ndim != dimensions + 1 or image.shape[0] not in accepts:
+        takes = getattr(extractor, "takes", lambda given, own=dimensions: given == own)
+        if not takes(image.ndim - 1) or image.shape[0] not in accepts:
             sides = "height, width" if dimensions == 2 else "depth, height, width"
             raise UserError(
                 f"The image {sample['sample_id']} has the shape {image.shape}; the extractor "

@@ -3,7 +3,8 @@
 import numpy as np
 
 ANTIALIAS = "antialias bilinear"
-RESIZES = (ANTIALIAS, "antialias bicubic", "bilinear")  # the last drops pixels when it shrinks
+# Plain bilinear drops pixels when it shrinks; `buffer` is the MEDVQA-GI scorer's, no interpolation.
+RESIZES = (ANTIALIAS, "antialias bicubic", "bilinear", "buffer")
 
 
 def resized(image: np.ndarray, size: int, rule: str = ANTIALIAS) -> np.ndarray:
@@ -13,6 +14,11 @@ def resized(image: np.ndarray, size: int, rule: str = ANTIALIAS) -> np.ndarray:
     looks at the four neighbours alone, as older FID code does."""
     if image.shape[1:] == (size, size):
         return np.ascontiguousarray(image, dtype=np.float32)
+    if rule == "buffer":
+        from benchmarks.metrics.frechet import buffer_resized
+
+        cut = buffer_resized(np.asarray(image, np.float32).transpose(1, 2, 0), size)
+        return np.ascontiguousarray(cut.transpose(2, 0, 1))
     if rule == "bilinear":
         return _four_neighbours(image, size)
     from PIL import Image

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,9 @@ import numpy as np
 from benchmarks.extractors import Extractor
 from benchmarks.features import Extracted, check_image, fit
 from benchmarks.jobs import Job
+from benchmarks.metrics.groups import age_bands
 from benchmarks.sources import Source
+from datamodules.controls import as_control, extract, grey_levels
 from medbench.core.classes import load_class
 from medbench.core.errors import UserError, nearest
 
@@ -312,25 +313,31 @@ class Inputs:
         return Pictures(self.real_rows(), self.resolution, key)
 
     def _controls(self) -> dict[str, np.ndarray]:
-        names = self.job.options["controls"]
+        """The maps of the requests; one that the data do not yield is taken from the real image."""
+        found: dict[str, list[np.ndarray]] = {name: [] for name in self.job.options["controls"]}
         pairs = self.real_rows()
-        found: dict[str, list[np.ndarray]] = {name: [] for name in names}
         for index in range(len(pairs)):
-            controls = pairs.samples[index].get("controls") or {}
-            for name in names:
-                if name not in controls:
-                    close = nearest(name, controls) or f"; there are {', '.join(controls)}."
-                    raise UserError(f"{self.job.name}: the data have no control {name}{close}")
-                found[name].append(fit(controls[name], self.resolution)[0])
-        return {name: np.stack(maps) for name, maps in found.items()}
+            sample = pairs.samples[index]
+            given = sample.get("controls") or {}
+            for name, maps in found.items():
+                control = given.get(name)
+                maps.append(self._map(name, sample["image"]) if control is None else control)
+        return {name: self._stacked(maps) for name, maps in found.items()}
 
     def _fake_controls(self) -> dict[str, np.ndarray]:
-        functions = {n: load_class(dotted) for n, dotted in self.job.options["controls"].items()}
-        found: dict[str, list[np.ndarray]] = {name: [] for name in functions}
-        for image in self["fake_images"]:
-            for name, function in functions.items():
-                found[name].append(np.squeeze(fit(np.atleast_3d(function(image)), self.resolution)))
-        return {name: np.stack(maps) for name, maps in found.items()}
+        """The same maps, taken from the generated images at their own size."""
+        found: dict[str, list[np.ndarray]] = {name: [] for name in self.job.options["controls"]}
+        for index in range(self.n):
+            image = self.source.samples[index]["image"]
+            for name, maps in found.items():
+                maps.append(self._map(name, image))
+        return {name: self._stacked(maps) for name, maps in found.items()}
+
+    def _map(self, name: str, image: np.ndarray) -> np.ndarray:
+        return as_control(extract(name, grey_levels(image)))
+
+    def _stacked(self, maps: list[np.ndarray]) -> np.ndarray:
+        return np.stack([fit(control, self.resolution)[0] for control in maps])
 
     def _fake_masks(self) -> dict[str, Sequence[np.ndarray]]:
         return self._segmented(self["fake_images"])
@@ -359,7 +366,8 @@ class Inputs:
         dotted = self.job.options.get("segment")
         if dotted is None:
             return Made(range(self.n), self._own_masks)
-        return Made(self["volumes_hu"], load_class(dotted))
+        function, volumes, spacing = load_class(dotted), self["volumes_hu"], self["spacing_mm"]
+        return Made(range(self.n), lambda index: function(volumes[index], spacing[index]))
 
     def _own_masks(self, index: int) -> dict[str, np.ndarray]:
         sample = self.source.samples[index]
@@ -371,7 +379,19 @@ class Inputs:
         return {name: np.squeeze(mask) for name, mask in sample["masks"].items()}
 
     def _spacing_mm(self) -> np.ndarray:
-        return np.array([list(row["spacing_mm"]) for row in self.facts("spacing_mm")], np.float64)
+        """Of the generated volumes, or of the real ones of their requests."""
+        pairs = self.source.pairs or self.source
+        found = []
+        for index in range(self.n):
+            sample = self.source.samples[index]
+            sample = sample if "spacing_mm" in sample else pairs.samples[index]
+            if "spacing_mm" not in sample:
+                raise UserError(
+                    f"{self.job.name} needs the edges of a voxel, which {sample['sample_id']} does "
+                    "not tell: give NIfTI files, or data=NAME."
+                )
+            found.append(np.asarray(sample["spacing_mm"], np.float64))
+        return np.stack(found)
 
 
 def lacking(job: Job, fakes: Mapping[str, Source], reals: Mapping[str, Source]) -> str | None:
@@ -414,19 +434,8 @@ def group_of(row: Mapping[str, Any], key: str) -> Any:
         if place.get(key) is not None:
             return place[key]
     if key == "age_band" and (age := group_of(row, "age")) is not None:
-        return age_band(float(age))
+        return age_bands([float(age)])[0]
     return None
-
-
-def age_band(age: float) -> str | None:
-    """Twenty years from 20 to 80, and what is outside."""
-    if not np.isfinite(age):
-        return None
-    edges = (20, 40, 60, 80)
-    for low, high in pairwise(edges):
-        if low <= age < high:
-            return f"{low} to {high - 1}"
-    return "under 20" if age < 20 else "80 and over"
 
 
 def findings_of(row: Mapping[str, Any]) -> Iterator[str]:

@@ -24,8 +24,8 @@ ENTRY = {
     "called": "name of a label -> the name that the network's score has",
     "group": "group of labels whose scores are class probabilities",
     "pairing": "key of meta; only images that share its value are paired",
-    "controls": "name of a map -> dotted path of what extracts it from an image",
-    "segment": "dotted path of what segments an image or a volume",
+    "controls": "names of the maps that are taken from an image again",
+    "segment": "dotted path of what segments an image, or a volume (HU) with its spacing",
     "against": "what a generated image is compared with: real, or prior",
     "of": "metric whose values of two arms are compared, with its settings",
     "window": "grey values of -1 and 1 in Hounsfield units",
@@ -113,15 +113,16 @@ def make_job(
             raise UserError(f"metrics: {key} is not known{nearest(key, known)}.")
     metric = load_metric(entry["metric"])
     needs = set(metric.needs)
+    extractors = [n for n, block in (protocol.get("extractors") or {}).items() if block is not None]
     choices = {
         "arm": list(fakes),
         "second": list(fakes),
         "real": list(reals),
         "train": list(reals),
         "heldout": list(reals),
-        "extractor": list(protocol.get("extractors") or {}),
-        "race": list(protocol.get("extractors") or {}),
-        "age": list(protocol.get("extractors") or {}),
+        "extractor": extractors,
+        "race": extractors,
+        "age": extractors,
     }
     for key, there in choices.items():
         if entry.get(key) is not None and entry[key] not in there:
@@ -139,9 +140,7 @@ def make_job(
         name=entry.get("name", metric.name),
         arm=str(first["arm"]),
         real=first["real"],
-        extractor=first["extractor"]
-        if needs & NEEDS_EXTRACTOR or metric.needs[-1:] == ("asked",)
-        else entry.get("extractor"),
+        extractor=first["extractor"] if needs & NEEDS_EXTRACTOR else entry.get("extractor"),
         settings=dict(entry.get("settings") or {}),
         options={k: v for k, v in entry.items() if k not in fixed and v is not None},
     )

@@ -39,9 +39,9 @@ class Pretrained:
         self._network = self._open(weights, instead).eval().requires_grad_(False)
         self.weights = hash_state(self._network)
         self._network.to(device)
-        self.fingerprint = fingerprint(
-            [type(self).__name__, self.layer, self.weights, self.resize, self.size]
-        )
+        rule = [type(self).__name__, self.layer, self.resize, self.size]
+        self.kind = fingerprint(rule)  # everything but the weights
+        self.fingerprint = fingerprint([*rule, self.weights])
 
     @property
     def accepts(self) -> tuple[int, ...]:

@@ -3,24 +3,27 @@
 from collections import defaultdict
 from typing import Any
 
-from datamodules.base import Split
+from datamodules.base import Split, Subset
 from medbench.core.batch import Sample
 from medbench.core.errors import UserError
 from medbench.core.seeds import mix
 
 VERSION = 1  # raised when the same words would take other samples
-KNOWN = ("data", "split", "n", "balance", "unique")
+KNOWN = ("data", "split", "n", "balance", "unique", "where")
 
 
 def select(split: Split, spec: dict[str, Any]) -> list[int]:
     """Indices that `spec` takes of a split; of a smaller n, the same ones in the same order.
 
     n: how many, all when absent. balance: a key of `meta` (or of the sample) over whose values they
-    are drawn evenly. unique: a key of which no value is taken twice, such as subject_id."""
+    are drawn evenly. unique: a key of which no value is taken twice, such as subject_id. where: the
+    values that a sample must have, by key."""
     unknown = [name for name in spec if name not in KNOWN]
     if unknown:
         raise UserError(f"requests.{unknown[0]} is not known; known are {', '.join(KNOWN)}.")
     n, balance, unique = spec.get("n"), spec.get("balance"), spec.get("unique")
+    if spec.get("where"):
+        return _where(split, spec)
     if balance is None and unique is None and n is None:
         return list(range(len(split)))
     if balance is None and unique is None:
@@ -31,8 +34,21 @@ def select(split: Split, spec: dict[str, Any]) -> list[int]:
     return _enough(_in_turn(rows, queues, n, unique), n, spec)
 
 
+def _where(split: Split, spec: dict[str, Any]) -> list[int]:
+    """The same choice among the samples that have the wanted values."""
+    wanted = spec["where"].items()
+    rows = [describe(split, index) for index in range(len(split))]
+    kept = [
+        i for i, row in enumerate(rows) if all(str(_value(row, k)) == str(v) for k, v in wanted)
+    ]
+    rest = {name: value for name, value in spec.items() if name != "where"}
+    return [kept[index] for index in select(Subset(split, kept), rest)]
+
+
 def describe(split: Split, index: int) -> Sample:
     """A sample without its arrays, where the split can tell it without drawing or decoding."""
+    if isinstance(split, Subset):
+        return describe(split.split, split.indices[index])
     cheap = getattr(split, "describe", None)
     found: Sample = cheap(index) if cheap else split[index]
     return found

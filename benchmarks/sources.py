@@ -46,6 +46,7 @@ def split_source(split: Split, spec: dict[str, Any], data: str) -> Source:
 
     `data` is the fingerprint of the split's data."""
     rule = {"version": VERSION} | {name: spec.get(name) for name in ("n", "balance", "unique")}
+    rule |= {"where": spec["where"]} if spec.get("where") else {}
     return Source(Subset(split, select(split, spec)), fingerprint([data, rule]))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from medbench.core.classes import FunctionSource, decorated, read_class
 from medbench.core.errors import UserError, nearest
 from medbench.core.sources import open_module
+from medbench.words import merge
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {
@@ -68,10 +69,12 @@ class Library:
         return f"{word}={name} is not known{close} {how_to_list(group)}"
 
     def read(self, group: str, name: str) -> dict[str, Any]:
-        """A YAML file as plain containers."""
+        """A YAML file as plain containers; `like: NAME` lays it over another of its group."""
         if not self.has(group, name):
             raise UserError(self.unknown(group, name))
-        return read_yaml(self._files[group][name])
+        content = read_yaml(self._files[group][name])
+        base = content.pop("like", None)
+        return content if base is None else merge(self.read(group, base), content)
 
     def describe(self, group: str, name: str) -> str:
         """The comment that a YAML file opens with, else what its class says of itself."""

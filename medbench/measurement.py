@@ -27,9 +27,8 @@ def compose_measurement(words: Sequence[str], library: Library, scale: str) -> C
             path = (path[0], "name")
         put(typed, path, value)
     own = _protocol(typed["protocol"], library, composer)
-    data = typed.get("data") or {"name": own.get("data")}
-    known = composer.dataset({}, data) if data.get("name") else {"name": None, "class": None}
-    own.pop("data", None)
+    data = typed.get("data")
+    known = composer.dataset({}, data) if data else {"name": None, "class": None}
     config: Config = {
         "method": None,
         "out": str(typed.get("out", "outputs")),

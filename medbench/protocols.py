@@ -1,6 +1,7 @@
 """What a composed protocol gets wrong, as far as its file, its metrics and its method tell."""
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from medbench.blocks import Config, pipeline_class, signature
@@ -26,7 +27,8 @@ PROTOCOL = {
     "columns": "dict[str, Any]",
     "rows": "dict[str, Any]",
     "missing": "dict[str, Any]",
-    "data": "str",
+    "dataset": "Any",
+    "beside": "str",
 }
 PREPROCESSING = {"plane": "str", "slices": "int"}
 SELECTION = {
@@ -34,6 +36,7 @@ SELECTION = {
     "n": "int | None",
     "balance": "str | None",
     "unique": "str | None",
+    "where": "dict[str, Any]",
 }
 ARM = {
     "keys": "list[str]",
@@ -59,7 +62,7 @@ METRIC = {
     "called": "dict[str, str]",
     "group": "str",
     "pairing": "str",
-    "controls": "dict[str, str]",
+    "controls": "list[str]",
     "segment": "str",
     "against": "Literal['real', 'prior']",
     "of": "dict[str, Any]",
@@ -100,7 +103,8 @@ def check_protocol(protocol: Config, config: Config, library: Library) -> Iterat
     if isinstance(protocol.get("preprocessing"), dict):
         yield from _typed("protocol.preprocessing", protocol["preprocessing"], PREPROCESSING)
     for where, block in _entries(protocol, "extractors"):
-        yield from _extractor(where, block)
+        if block is not None:  # taken out at this scale, or by a protocol that is like another
+            yield from _extractor(where, block)
     yield from _metrics(protocol)
 
 
@@ -232,6 +236,8 @@ def _metrics(protocol: Config) -> Iterator[str]:
         name = str(entry.get("metric"))
         if "." in name:
             yield from _own_metric(where, name)
+        elif name not in known and name in made_metrics():
+            continue  # its settings are found when it is measured
         elif name not in known:
             close = nearest(name, known) or f"; known are {', '.join(sorted(known))}."
             yield f"{where}.metric={name} is not known{close}"
@@ -243,6 +249,14 @@ def _metrics(protocol: Config) -> Iterator[str]:
             yield from _typed(
                 f"{where}.settings", given if isinstance(given, dict) else {}, settings
             )
+
+
+@cache
+def made_metrics() -> set[str]:
+    """Names of metrics that a function makes, which only importing them tells."""
+    from benchmarks.metrics.declaration import known_metrics
+
+    return set(known_metrics())
 
 
 def _own_metric(where: str, dotted: str) -> Iterator[str]:

@@ -59,7 +59,7 @@ def _width(mm: float, least: float) -> float:
     return round(max(mm * MM, 0.55 * least), 6)
 
 
-def _curve(points: Sequence[Point], steps: int = 4) -> tuple[Point, ...]:
+def _curve(points: Sequence[Point], steps: int = 3) -> tuple[Point, ...]:
     """A smooth line through the points (Catmull-Rom), rounded."""
     ends = [points[0], *points, points[-1]]
     found: list[Point] = []

@@ -83,8 +83,8 @@ def write_report(
     study: Study, stream: Stream, *, omit: float = OMIT, hallucinate: float = HALLUCINATE
 ) -> Report:
     """The report of a study; `omit` and `hallucinate` are the rates of label noise."""
-    lots = {name: Lot([stream.unit() for _ in range(24)]) for name in FINDINGS}
-    general = Lot([stream.unit() for _ in range(64)])
+    lots = {name: Lot(stream.units(24)) for name in FINDINGS}
+    general = Lot(stream.units(64))
     statements, omitted, invented = _state(study, lots, omit, hallucinate)
     denied = _denied(study, statements, omitted, general)
     findings = _findings(study, statements, denied, lots, general)
@@ -104,7 +104,7 @@ def write_progression(prior: Study, later: Study, stream: Stream) -> str:
     """What has changed from the prior to the later study, a sentence for each change.
 
     New, worse, better and resolved findings in this order; one fixed sentence without any."""
-    lots = {name: Lot([stream.unit() for _ in range(4)]) for name in FINDINGS}
+    lots = {name: Lot(stream.units(4)) for name in FINDINGS}
     told = []
     for change in (*CHANGES[:-1], "resolved"):
         for name in (n for n, what in later.changes.items() if what == change):

@@ -64,11 +64,15 @@ _INVERSE = NormalDist().inv_cdf
 
 def raw_words(origin: int, place: int, first: int, count: int) -> list[int]:
     """Words of the Philox stream with this key, from the `first` on (a multiple of four)."""
+    return _raw_words(origin, place, first, count).tolist()
+
+
+def _raw_words(origin: int, place: int, first: int, count: int) -> Array:
     with _LOCK:
         _START["state"]["key"][:] = (origin, place)
         _START["state"]["counter"][:] = (first // 4, 0, 0, 0)
         _PHILOX.state = _START
-        return _PHILOX.random_raw(count).tolist()
+        return np.asarray(_PHILOX.random_raw(count))
 
 
 class Stream:
@@ -91,6 +95,17 @@ class Stream:
     def unit(self) -> float:
         """Uniform in [0, 1), 53 bits."""
         return (self.word() >> 11) * 2.0**-53
+
+    def units(self, count: int) -> list[float]:
+        """What as many calls of `unit` give, several times as fast."""
+        taken = [self.unit() for _ in range(min(count, len(self._words)))]
+        rest = count - len(taken)
+        if rest:
+            fresh = _raw_words(*self._key, self._used, -(-rest // 4) * 4)
+            self._used += len(fresh)
+            taken += ((fresh[:rest] >> np.uint64(11)) * 2.0**-53).tolist()
+            self._words = fresh[rest:][::-1].tolist()
+        return taken
 
     def uniform(self, low: float, high: float) -> float:
         return round(low + (high - low) * self.unit(), 6)

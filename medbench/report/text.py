@@ -55,7 +55,9 @@ def _legend(result: Mapping[str, Any]) -> list[str]:
     told = [name for name in names if name in MEANING][:TOLD]
     width = max(map(len, told), default=0)
     lines = [_wrapped(f"{name:<{width}}  {MEANING[name]}", width) for name in told]
-    beside = "value ± half its 95 % interval; real images: what real images score against other real "
+    beside = (
+        "value ± half its 95 % interval; real images: what real images score against other real "
+    )
     return [*lines, _wrapped(beside + "ones, or with their own prompts: as good as it gets.", 0)]
 
 

@@ -14,9 +14,9 @@ from datamodules.phantom.colonoscopy_words import LABEL_NAMES
 from datamodules.phantom_colonoscopy import PhantomColonoscopy
 from lit_models.backbones.classifier import Classifier
 from lit_models.stage import write_stage
+from medbench.cli import finish
 from medbench.core.files import mark_complete
 from medbench.core.sample_set import SampleSetWriter, write_image
-from medbench.cli import finish
 from medbench.evaluate import main as command
 
 N = 40

@@ -21,6 +21,9 @@ LIBRARY = Library([Path(__file__).parents[1] / "outside"])
 FEW = 12
 # dataset: its layout, images in it, and settings; one that is not here has the layout of its name
 LAYOUTS: dict[str, tuple[str, int, dict[str, Any]]] = {
+    "ct_rate": ("ct_rate", 6, {"size": 16}),
+    "ct_report": ("ct_report", 6, {"size": 16}),
+    "radchest": ("radchest", 6, {"size": 16}),
     "eye_gaze_cxr": ("eye_gaze_cxr", FEW, {"size": 32}),
     "gaze_combined": ("gaze_combined", FEW, {"size": 32}),
     "reflacx": ("reflacx", FEW, {"size": 32}),

@@ -21,6 +21,15 @@ def test_streams_do_not_depend_on_each_other():
     assert [b for _, b in mixed] == [alone.unit() for _ in range(100)]
 
 
+def test_units_are_those_of_single_calls():
+    one, other = (Address(1, 0, "x", "train", 3).stream(1) for _ in range(2))
+    single = [one.unit() for _ in range(700)]
+    assert other.units(0) == []
+    found = [other.unit() for _ in range(5)] + other.units(101) + [other.unit()] + other.units(1)
+    found += other.units(497) + [other.unit() for _ in range(95)]
+    assert found == single
+
+
 def test_every_part_of_an_address_matters():
     base = ("train", 3, 0)
     others = [("test", 3, 0), ("train", 4, 0), ("train", 3, 1)]

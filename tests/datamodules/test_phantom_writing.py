@@ -67,7 +67,8 @@ def test_a_wrong_word_is_explained(
 
 def test_help_lists_layouts_and_the_quirks_of_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
-    assert all(name in capsys.readouterr().out for name in LAYOUTS)
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in LAYOUTS)
     assert main(["--help", "layout=medvqa_gi_2024"]) == 0
     shown = capsys.readouterr().out
     assert all(name in shown for name in medvqa.QUIRKS) and "table=release" in shown
