@@ -15,6 +15,7 @@ COMMANDS = {
     "run": "fit what is not fitted, generate, measure, record",
     "evaluate": "measure anyone's images under a protocol",
     "leaderboard": "rank the results that compare",
+    "reproduce": "run a published table row by row, and print it beside what was printed",
     "prepare": "do once what is expensive about a dataset, and keep it",
     "doctor": "say what this machine has and what is missing",
 }
