@@ -209,6 +209,26 @@ def test_density_knows_zoom_and_what_was_shown(root: Path) -> None:
     assert gaze.points[2].tolist() == [-6.5, 30]
 
 
+def test_nothing_is_seen_beyond_what_was_shown(root: Path) -> None:
+    path = root / "reflacx/1.0.0/main_data/P101R000001/fixations.csv"
+    zoomed = "1,1.5,42,28,0.9,4,4,1,0.5,40,0,80,30,480,0,3360,2160"
+    crlf(path, f"{FIXED}\n{zoomed}\n")
+    found = reflacx(root, test_reader="first", size=80).split("test")[0]["controls"]
+    density = found["gaze_density"][0]
+    assert density[36, 41] > 0 and density.sum() == pytest.approx(1)
+    assert not density[:, :40].any() and not density[40:].any()
+
+
+@pytest.mark.parametrize(("other", "healthy"), [("", 1), ("azygos lobe|scoliosis", 0)])
+def test_something_other_is_a_finding(root: Path, other: str, healthy: int) -> None:
+    path = root / "reflacx/1.0.0/main_data/metadata_phase_3.csv"
+    text = path.read_bytes().decode()
+    new = text.replace("40,40,0,0,0,0,5,", "40,40,0,0,0,0,0,").replace(",,2,", f",{other},2,")
+    assert new != text
+    path.write_bytes(new.encode())
+    assert labels(reflacx(root).split("train")[0])["No Finding"] == healthy
+
+
 def test_samples_of_the_tracker_without_blinks(root: Path) -> None:
     gaze = reflacx(root, gaze="samples").split("train")[0]["gaze"]
     assert gaze[:, 0].tolist() == pytest.approx([0.25, 0.3])
