@@ -110,12 +110,17 @@ def _fast(files: Sequence[Path], quiet: bool, label: str) -> Findings:
         Progress(label, len(files), unit="file", quiet=quiet) as bar,
         ThreadPoolExecutor(THREADS) as pool,
     ):
-        for chunk in _chunks(files):
-            for path, wrong in zip(chunk, pool.map(look_at_ends, chunk, chunksize=32), strict=True):
-                if wrong:
-                    found.bad[path] = wrong
-            bar.update(len(chunk))
+        for bad in pool.map(_look_at_many, _chunks(files, CHUNK)):
+            found.bad |= bad
+            bar.update(CHUNK)
+        bar.done = len(files)
     return found
+
+
+def _look_at_many(paths: Sequence[Path]) -> dict[Path, str]:
+    """The bad ones: a task a file would cost more than the file."""
+    looked = ((path, look_at_ends(path)) for path in paths)
+    return {path: wrong for path, wrong in looked if wrong}
 
 
 def _full(
@@ -155,7 +160,7 @@ def _looked(
         pool.shutdown(cancel_futures=True)
 
 
-def _chunks(files: Sequence[Path], size: int = CHUNK * 8) -> Iterator[list[Path]]:
+def _chunks(files: Sequence[Path], size: int) -> Iterator[list[Path]]:
     rest = iter(files)
     while chunk := list(islice(rest, size)):
         yield chunk
