@@ -143,6 +143,7 @@ class Diffusion(Stage):
         embedding: int = 1024,
         text_width: int = 768,
         max_tokens: int = 64,
+        groups: int = 32,
         dropout: float = 0.1,
         drop_text: float = 0.2,
         flip_when_dropped: bool = True,
@@ -157,6 +158,7 @@ class Diffusion(Stage):
         beta_end: float = 0.02,
         standardise_latents: bool = False,
         latent_copies: int = 0,
+        loss: Literal["l1", "l2"] = "l1",
         legacy_selfcond_xt: bool = False,
         legacy_mean_query: bool = False,
     ) -> None:
@@ -175,14 +177,12 @@ class Diffusion(Stage):
         if paraphrase != "none":
             self.needs = ("image", "text", "texts")  # type: ignore[misc, assignment]
         self.self_cond_prob = self_cond_prob if self_conditioning else 0.0
-        self.n_timesteps = n_timesteps
+        self.n_timesteps, self.distance = n_timesteps, {"l1": F.l1_loss, "l2": F.mse_loss}[loss]
         self.standardise, self.latent_copies = standardise_latents, latent_copies
         self.legacy_selfcond_xt = legacy_selfcond_xt
         self.latent_shape = (latent_channels, image_size // 8, image_size // 8)
         sizes = (latent_channels, widths, embedding, text_width)
-        self.unet = MsdmUNet(
-            *sizes, dropout, self_conditioning, legacy_mean_query=legacy_mean_query
-        )
+        self.unet = MsdmUNet(*sizes, dropout, self_conditioning, groups, legacy_mean_query)
         levels = noise_schedule("scaled_linear", n_timesteps, beta_start, beta_end)
         self.register_buffer("alpha_bar", levels, persistent=False)
         self.register_buffer("latent_mean", torch.zeros(latent_channels, 1, 1))
@@ -237,7 +237,7 @@ class Diffusion(Stage):
         x = q_sample(z, noise, level)
         states, mask = self._encoded(batch["text"])
         extra = self._first_estimate(x, t, level, states, mask) if self.self_cond_prob else None
-        return {"loss": F.l1_loss(self.unet(x, t, states, mask, extra), noise)}
+        return {"loss": self.distance(self.unet(x, t, states, mask, extra), noise)}
 
     def _latents(self, batch: Batch) -> Tensor:
         """A sample of the posterior, on the scale that the UNet works at."""

@@ -3,7 +3,8 @@
 Radford et al. 2021, with the text supervision of DeCLIP (Li et al. 2022): a text and its paraphrase
 agree as well, since many images fit one short prompt and say little about its words. We differ in:
 pooling the text over all its tokens instead of the last one, so that every token's state is
-trained, and equal texts of a batch counting as each other's partners.
+trained, equal texts of a batch counting as each other's partners, and every state having to tell
+its word: without that the states of all words fall into three of their 64 dimensions.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,7 +31,7 @@ class Clip(Stage):
     vocabulary: rows of the token table, at least the training texts' distinct words and three.
     image_size: side at which the image tower looks."""
 
-    version = 1
+    version = 2
     needs = ("image", "text", "texts")
 
     def __init__(
@@ -50,6 +51,7 @@ class Clip(Stage):
         self.text_tower = TextTower(vocabulary, width, layers, heads, max_tokens)
         self.image_tower = ConvNet(3, image_widths)
         self.text_head = nn.Linear(width, shared, bias=False)
+        self.word_head = nn.Linear(width, vocabulary, bias=False)
         self.image_head = nn.Linear(self.image_tower.width, shared, bias=False)
         self.log_scale = nn.Parameter(torch.tensor(2.6593))  # 1 / 0.07
         self.tokenizer = WordTokenizer()
@@ -74,11 +76,20 @@ class Clip(Stage):
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         texts = batch["text"]
         seen = self.image_tower.pooled(fitted(batch["image"], self.image_size))
-        text, wording = self._pooled(texts), self._pooled(batch["wording"])
+        ids, mask = self.tokenizer([*texts, *batch["wording"]], self.max_tokens)
+        ids, mask = ids.to(self.device), mask.to(self.device)
+        states = self.text_tower(ids)
+        text, wording = self._pooled(states, mask).chunk(2)
         same = torch.tensor([[a == b for b in texts] for a in texts], device=text.device)
         images = self._agreement(self.image_head(seen), (text + wording) / 2, same)
         texts_alone = self._agreement(text, wording, same)
-        return {"loss": images + texts_alone, "image_text": images, "text_text": texts_alone}
+        words = F.cross_entropy(self.word_head(states[mask]), ids[mask])
+        return {
+            "loss": images + texts_alone + words,
+            "image_text": images,
+            "text_text": texts_alone,
+            "words": words,
+        }
 
     def _agreement(self, a: Tensor, b: Tensor, same: Tensor) -> Tensor:
         """Symmetric InfoNCE of two sets of vectors whose partners are `same`."""
@@ -87,8 +98,7 @@ class Clip(Stage):
         target = same / same.sum(1, keepdim=True)
         return (F.cross_entropy(scores, target) + F.cross_entropy(scores.T, target)) / 2
 
-    def _pooled(self, texts: Sequence[str]) -> Tensor:
-        states, mask = self._states(texts, self.max_tokens)
+    def _pooled(self, states: Tensor, mask: Tensor) -> Tensor:
         kept = mask[:, :, None].to(states.dtype)
         return self.text_head((states * kept).sum(1) / kept.sum(1))
 
