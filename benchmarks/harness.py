@@ -186,7 +186,8 @@ class _Meter:
                 continue
             part = _Part(inputs, rows)
             inner = replace(job, settings=_fitting(job, len(rows)))
-            for value in values_of(inner, part, self.seed):
+            main = [v for v in values_of(inner, part, self.seed) if v["metric"] in job.metric.gives]
+            for value in main:
                 about = {"name": f"{value['name']} [{key}={name}]", "group": {key: name}}
                 found.append(value | about)
         return found

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
+from math import erfc, sqrt
 from statistics import fmean, stdev
 from typing import Any
 
 Result = dict[str, Any]
 TRAINING = "training data"  # a part of comparability that belongs to the row, not to a value
 UNKNOWN = "unknown requests"
+ENOUGH = 20  # resampled values below which nothing is said of a difference
 
 
 @dataclass
@@ -22,6 +25,7 @@ class Cell:
     rank: int | None = None  # 1 = best among the cells of its fingerprint
     of: int = 0  # how many rows it is ranked among
     apart: str = ""  # what differs from the column's main group; empty inside it
+    p: float | None = None  # of no difference from the row ranked just above
     details: list[dict[str, Any]] = field(default_factory=list)  # the values, a seed each
 
 
@@ -152,9 +156,39 @@ def _rank(rows: list[Row], name: str, direction: str) -> None:
         ranked.sort(key=lambda r: r.cells[name].value or 0.0, reverse=direction == "higher")
         for rank, row in enumerate(ranked, start=1):
             row.cells[name].rank, row.cells[name].of = rank, len(ranked)
+        for better, row in pairwise(ranked):
+            row.cells[name].p = significance(better.cells[name], row.cells[name])
         for row in members:
             if place:
                 row.cells[name].apart = _difference(row, ordered[0][0], name)
+
+
+def significance(one: Cell, other: Cell) -> float | None:
+    """Two-sided p of no difference between two values of one fingerprint.
+
+    Resamplings of a protocol draw the same rows of every set that answers the same requests, so
+    their values are paired; the spread over seeds, where there are several, is added. None where
+    the values carry no resamplings."""
+    pairs = [_resampled(cell) for cell in (one, other)]
+    if one.value is None or other.value is None or not all(pairs):
+        return None
+    gaps = [a - b for a, b in zip(*pairs, strict=False)]
+    if len(gaps) < ENOUGH:
+        return None
+    variance = stdev(gaps) ** 2
+    variance += sum((c.spread or 0.0) ** 2 / max(1, len(c.details)) for c in (one, other))
+    gap = abs(one.value - other.value)
+    if variance == 0:
+        return 1.0 if gap == 0 else 0.0
+    return erfc(gap / sqrt(2 * variance))
+
+
+def _resampled(cell: Cell) -> list[float]:
+    """The values under each resampling, averaged over seeds."""
+    draws = [value.get("draws") for value in cell.details]
+    if not draws or not all(draws):
+        return []
+    return [fmean(column) for column in zip(*draws, strict=False)]
 
 
 def _may_rank(row: Row) -> bool:
@@ -169,7 +203,16 @@ def _difference(row: Row, other: Row, name: str) -> str:
     mine, theirs = (
         comparable(_result_of(r, name), r.cells[name].details[-1]) for r in (row, other)
     )
-    return f"differs in {', '.join(differing(mine, theirs))}"
+    names = differing(mine, theirs)
+    if names == ["extractor"] and _same_kind(row, other, name):
+        return "differs in nothing but the weights of the extractor"
+    return f"differs in {', '.join(names)}"
+
+
+def _same_kind(row: Row, other: Row, name: str) -> bool:
+    """Whether the extractors are one network with one layer and one resize rule."""
+    kinds = [r.cells[name].details[-1].get("extractor_kind") for r in (row, other)]
+    return kinds[0] is not None and kinds[0] == kinds[1]
 
 
 def _result_of(row: Row, name: str) -> Result:

@@ -4,28 +4,33 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from medbench.cli import launch
+from medbench.cli import launch, parse
 from medbench.core.errors import UserError, nearest
 from medbench.core.files import write_text
+from medbench.library import Library
+from medbench.published import published_results
 from medbench.report.board import Board, build_board
 from medbench.report.formats import as_csv, as_latex, as_markdown, as_text
 from medbench.report.numbers import ARROWS, MISSING, count, digits, number, part, with_interval
 from medbench.results import Result, collect, local_results, newest
-from medbench.tracking import check_uri, deliver
+from medbench.tracking import check_uri, default_uri, deliver, open_tracker
+from medbench.tracking.places import sqlite_path
 
 KEYS = ("protocol", "metric", "format", "out", "tracking.uri")
 FORMATS = ("table", "md", "csv", "html", "latex")
 USAGE = """\
 usage: python -m medbench.leaderboard [key=value ...]
 
-Ranks every finished run of the output folder and of the tracking store. Values are ranked only
-against values measured alike; a letter says what sets the others apart.
+Ranks every finished run and recorded folder of the output folder and of the tracking store. Values
+are ranked only against values measured alike; a letter says what sets the others apart. What papers
+print stands beside, marked, and is never ranked.
 
   protocol=NAME        results of one protocol; without it, of each
   metric=NAME          what to rank by; without it, the protocol's first metric
   format=table         table, md, csv, latex, or html (written to OUT/leaderboard.html)
   out=outputs          folder that runs are written under
   tracking.uri=URI     an MLflow store whose runs are shown too
+  --config-dir DIR     protocols of yours, whose published tables are shown beside
 """
 
 
@@ -34,7 +39,9 @@ def main(argv: list[str]) -> int:
     if {"-h", "--help"} & set(argv):
         print(USAGE, end="")
         return 0
-    settings = _settings(argv)
+    arguments = parse(argv)
+    library = Library(arguments.config_dirs)
+    settings = _settings(arguments.words)
     out, uri = Path(settings.get("out", "outputs")).expanduser(), settings.get("tracking.uri")
     results = collect(out, uri)
     if not results:
@@ -42,10 +49,26 @@ def main(argv: list[str]) -> int:
             f"There is no finished run under {out}. Make one with python -m medbench.run "
             "method=NAME, or name another folder with out=DIR."
         )
-    boards = choose(results, settings.get("protocol"), settings.get("metric"))
+    boards = choose(results, settings.get("protocol"), settings.get("metric"), library)
     print(render(boards, settings.get("format", "table"), out))
+    if settings.get("format") == "html":
+        keep_page(out, uri)
     deliver(out, uri)
     return 0
+
+
+def keep_page(out: Path, uri: str | None) -> None:
+    """The page in the tracking store, where there is one, always as the same run."""
+    place = sqlite_path(default_uri(out))
+    if uri is None and (place is None or not place.exists()):
+        return
+    folder = out / "boards" / "leaderboard"
+    tags = {"medbench.run": "leaderboard", "medbench.attempt": "1"}
+    settings = {"uri": uri, "experiment": "medbench"}
+    folder.mkdir(parents=True, exist_ok=True)
+    tracker = open_tracker(settings, out, folder, tags, enabled=True)
+    tracker.artifact(out / "leaderboard.html")
+    tracker.close("FINISHED")
 
 
 def _settings(argv: Sequence[str]) -> dict[str, str]:
@@ -69,8 +92,13 @@ def _settings(argv: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def choose(results: Sequence[Result], protocol: str | None, metric: str | None) -> list[Board]:
-    """A board for each protocol, or for the one that was asked for."""
+def choose(
+    results: Sequence[Result],
+    protocol: str | None,
+    metric: str | None,
+    library: Library | None = None,
+) -> list[Board]:
+    """A board for each protocol, or for the one that was asked for; with what papers print."""
     names = list(dict.fromkeys(str(result["protocol"]) for result in results))
     if protocol and protocol not in names:
         close = nearest(protocol, names) or f"; there are {', '.join(names)}."
@@ -80,7 +108,8 @@ def choose(results: Sequence[Result], protocol: str | None, metric: str | None) 
         of_protocol = [result for result in results if str(result["protocol"]) == name]
         known = {value["name"] for result in of_protocol for value in result["values"]}
         if metric is None or metric in known:
-            boards.append(build_board(name, of_protocol, metric))
+            printed = _printed(name, library) if library else []
+            boards.append(build_board(name, of_protocol, metric, printed))
     if not boards:
         known = {value["name"] for result in results for value in result["values"]}
         close = nearest(metric or "", known) or f"; there are {', '.join(sorted(known))}."
@@ -88,12 +117,19 @@ def choose(results: Sequence[Result], protocol: str | None, metric: str | None) 
     return boards
 
 
+def _printed(name: str, library: Library) -> list[Result]:
+    """The published rows of a protocol's table; none of a protocol that is not here."""
+    if not library.has("protocols", name):
+        return []
+    return published_results(library.read("protocols", name), name)
+
+
 def render(boards: Sequence[Board], form: str, out: Path) -> str:
     """The boards in a format; a page is written, and its path is the answer."""
     if form == "html":
         from medbench.report.board_page import as_html
 
-        write_text(out / "leaderboard.html", as_html(boards))
+        write_text(out / "leaderboard.html", as_html(boards, out))
         return str(out / "leaderboard.html")
     if form == "csv":
         return "".join(as_csv(board, header=not i) for i, board in enumerate(boards)).rstrip("\n")

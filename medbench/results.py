@@ -48,12 +48,12 @@ def newest(results: Iterable[Result]) -> list[Result]:
 def local_results(out: Path) -> list[Result]:
     """Results of finished runs and of measured folders, oldest first."""
     runs = [path for path in out.glob(f"runs/*/{ARTIFACT}") if is_complete(path.parent)]
-    paths = [*runs, *out.glob("evaluations/*.json")]
+    paths = [*runs, *out.glob(f"evaluations/*/{ARTIFACT}")]
     found = []
     for path in sorted(paths, key=lambda path: path.stat().st_mtime):
         result = _read(path)
-        if result:
-            found.append(result | {FOLDER: str(path.parent)} if path in runs else result)
+        if result and result.get("recorded", True):
+            found.append(result | {FOLDER: str(path.parent)})
     return found
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from string import ascii_lowercase
 from typing import Any
@@ -10,6 +11,7 @@ from benchmarks.ranking import Cell, Row, Table, compare, value_names
 from medbench.report.numbers import ARROWS, MISSING, digits, number, part
 
 Result = dict[str, Any]
+LEVEL = 0.05  # of p below which two neighbours are said to differ
 TOLD = 3  # settings named beside rows that would otherwise look alike
 
 
@@ -48,14 +50,22 @@ class Board:
     letters: dict[str, str] = field(default_factory=dict)  # note -> letter
 
 
-def build_board(protocol: str, results: Sequence[Result], first: str | None = None) -> Board:
-    """Rank by `first`, or by the metric that most results have."""
+def build_board(
+    protocol: str,
+    results: Sequence[Result],
+    first: str | None = None,
+    published: Sequence[Result] = (),
+) -> Board:
+    """Rank by `first`, or by the metric that most results have; published rows stand beside."""
     names = value_names(results)
     if first:
         names = [first, *(name for name in names if name != first)]
-    table = compare(results, names)
+    beside = [r for r in published if any(v["name"] in names for v in r["values"])]
+    table = compare([*results, *beside], names)
     heads = {n: f"{n} {ARROWS.get(table.directions.get(n, ''), '')}".strip() for n in names}
-    labels, common = label_rows(table.rows())
+    measured = [row for row in table.rows() if "published" not in row.marks]
+    labels, common = label_rows(measured)
+    labels |= {id(row): f"{row.name}, published" for row in table.rows() if row not in measured}
     board = Board(protocol, ", ".join(common), names, heads, [], [], table)
     for group in table.groups:
         for row in group.rows:
@@ -67,8 +77,9 @@ def build_board(protocol: str, results: Sequence[Result], first: str | None = No
 
 
 def _shown(name: str, cell: Cell, board: Board) -> Shown:
+    printed = str(cell.details[-1].get("printed") or "") if cell.details else ""
     if cell.value is None:
-        return Shown(MISSING, cell=cell)
+        return Shown(printed or MISSING, cell=cell)
     half = cell.spread
     if half is None and cell.low is not None and cell.high is not None:
         half = (cell.high - cell.low) / 2
@@ -125,8 +136,12 @@ def _notes(table: Table, board: Board) -> list[str]:
     notes = [f"{letter}: {text}" for text, letter in board.letters.items()]
     floors = {_floor_note(cell) for row in rows for cell in row.cells.values() if not cell.apart}
     notes += sorted(note for note in floors if note)
+    notes += _differences(table, board)
     said: dict[str, list[str]] = {}
     for row in rows:
+        if "published" in row.marks:
+            notes += _remarks(row)
+            continue
         for name, cell in row.cells.items():
             for value in cell.details:
                 if value.get("note"):
@@ -146,6 +161,33 @@ def _notes(table: Table, board: Board) -> list[str]:
             "deviation over seeds"
         )
     return notes
+
+
+def _remarks(row: Row) -> list[str]:
+    """What the file of published numbers says of a row and of its cells."""
+    told = [f"{row.name}: {row.results[-1]['note']}"] if row.results[-1].get("note") else []
+    for name, cell in row.cells.items():
+        note = cell.details[-1].get("note")
+        told += [f"{row.name}, {name}: {note}"] if note else []
+    return told
+
+
+def _differences(table: Table, board: Board) -> list[str]:
+    """Neighbours of the first metric's ranking, and whether they differ at all."""
+    found = []
+    for name in table.metrics[:1]:
+        ranked = [row for row in table.rows() if row.cells.get(name) and row.cells[name].rank]
+        ranked = sorted(
+            (row for row in ranked if not row.cells[name].apart),
+            key=lambda row: row.cells[name].rank or 0,
+        )
+        for better, row in pairwise(ranked):
+            p = row.cells[name].p
+            if p is not None:
+                verb = "differs from" if p < LEVEL else "does not differ from"
+                told = "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+                found.append(f"{name}: {better.name} {verb} {row.name} ({told}, paired)")
+    return found
 
 
 def _floor_note(cell: Cell) -> str:

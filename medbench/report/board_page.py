@@ -2,9 +2,12 @@
 
 import base64
 import hashlib
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 from medbench.core.errors import UserError
 from medbench.core.sample_set import MANIFEST
@@ -29,7 +32,7 @@ for (const head of document.querySelectorAll('th[data-sort]')) head.onclick = ()
 """
 
 
-def as_html(boards: Sequence[Board]) -> str:
+def as_html(boards: Sequence[Board], out: Path = Path()) -> str:
     """A whole document with a table for each protocol."""
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     intro = (
@@ -37,11 +40,13 @@ def as_html(boards: Sequence[Board]) -> str:
         "the best of those is bold, a letter says why a value stands apart. Click a heading to "
         "sort.</p></header>"
     )
-    body = intro + "".join(section(f"Protocol {b.protocol}", b.about, _table(b)) for b in boards)
+    body = intro + "".join(
+        section(f"Protocol {b.protocol}", b.about, _table(b, out)) for b in boards
+    )
     return page("Leaderboard", body, SCRIPT, f"sha256-{digest}")
 
 
-def _table(board: Board) -> str:
+def _table(board: Board, out: Path) -> str:
     names = "".join(f'<th class="n" data-sort>{_head(board, n)}</th>' for n in board.metrics)
     pictures = {id(line): _thumbs(line) for line in board.lines}
     seen = any(pictures.values())
@@ -52,13 +57,25 @@ def _table(board: Board) -> str:
         thumbs = f"<td>{pictures[id(line)]}</td>" if seen else ""
         label = escape(line.label)
         kind = "row" if line.kind == "row" else "reference"
-        rows[kind] += f'<tr><td data-value="{label}">{label}</td>{thumbs}{cells}</tr>'
+        link = _link(line, out)
+        named = f'<a href="{escape(link)}">{label}</a>' if link else label
+        mark = ' class="published"' if line.row and "published" in line.row.marks else ""
+        rows[kind] += f'<tr{mark}><td data-value="{label}">{named}</td>{thumbs}{cells}</tr>'
     notes = "".join(f"<li>{escape(note)}</li>" for note in board.notes)
     return (
         f'<div class="scroll"><table class="board"><thead><tr>{head}</tr></thead>'
         f"<tbody>{rows['row']}</tbody><tfoot>{rows['reference']}</tfoot></table></div>"
         f'<ul class="quiet">{notes}</ul>'
     )
+
+
+def _link(line: Line, out: Path) -> str:
+    """The page of a row's latest run, relative to the leaderboard's, where it is on disk."""
+    for result in reversed(line.row.results if line.row else []):
+        page = Path(str(result.get("folder", ""))) / "report.html"
+        if result.get("folder") and page.is_file():
+            return quote(os.path.relpath(page.resolve(), out.resolve()))
+    return ""
 
 
 def _head(board: Board, name: str) -> str:
@@ -71,7 +88,21 @@ def _cell(shown: Shown) -> str:
     text = escape(shown.text)
     text = f"<b>{text}</b>" if shown.best else text
     mark = f"<sup>{escape(shown.mark)}</sup>" if shown.mark else ""
-    return f'<td class="n" data-value="{value}">{text}{mark}</td>'
+    return f'<td class="n" data-value="{value}"{_title(shown)}>{text}{mark}</td>'
+
+
+def _title(shown: Shown) -> str:
+    """What a pointer at a cell is told: rank, difference from the row above, n, note."""
+    cell = shown.cell
+    if cell is None or not cell.details:
+        return ""
+    last = cell.details[-1]
+    told = [f"rank {cell.rank} of {cell.of}"] if cell.rank else []
+    told += [f"p = {cell.p:.2g} against the row above it"] if cell.p is not None else []
+    told += [f"n = {last['n']:,}"] if last.get("n") else []
+    told += [f"printed as {last['printed']}"] if last.get("printed") else []
+    told += [str(last["note"])] if last.get("note") else []
+    return f' title="{escape("; ".join(told))}"' if told else ""
 
 
 def _thumbs(line: Line) -> str:
@@ -80,7 +111,7 @@ def _thumbs(line: Line) -> str:
     folders = [Path(str(r["folder"])) / "samples" for r in found if r.get("folder")]
     samples = next((folder for folder in folders if (folder / MANIFEST).is_file()), None)
     if samples is None:
-        return ""
+        return _plain_thumbs(found)
     from medbench.core.sample_set import read_manifest
     from medbench.report.samples import data_uri
 
@@ -90,3 +121,20 @@ def _thumbs(line: Line) -> str:
     except UserError:
         return "cannot be read"
     return '<div class="thumbs">' + "".join(f'<img alt="" src="{s}">' for s in sources) + "</div>"
+
+
+def _plain_thumbs(results: Sequence[Mapping[str, Any]]) -> str:
+    """The first images of a measured folder that has no manifest."""
+    from datamodules.pictures import decode, kind_of, to_unit
+    from medbench.report.evaluation import as_uri
+
+    for folder in (Path(str(result["samples"])) for result in results if result.get("samples")):
+        paths = sorted(path for path in folder.rglob("*") if path.is_file() and kind_of(path))
+        try:
+            decoded = [(path, *decode(path)) for path in paths[:THUMBS]]
+            shown = [as_uri(to_unit(pixels, info, None, p), SIDE) for p, pixels, info in decoded]
+        except UserError:
+            return ""
+        drawn = "".join(f'<img alt="" src="{source}">' for source in shown)
+        return f'<div class="thumbs">{drawn}</div>'
+    return ""

@@ -61,7 +61,8 @@ main:has(.board){max-width:1500px}.board td:first-child{min-width:170px}
 .board th{vertical-align:bottom}
 .thumbs{display:flex;gap:3px}.thumbs img{width:44px;height:44px;object-fit:cover;border-radius:4px}
 details{margin-top:8px}summary{cursor:pointer;color:var(--accent);font-weight:600}
-.quiet{color:var(--quiet)}
+.quiet{color:var(--quiet)}.published td{background:#f7f5ee;font-style:italic}
+.pairs.small{grid-template-columns:repeat(auto-fill,minmax(120px,1fr))}a{color:var(--accent)}
 footer{color:var(--quiet);font-size:13px;margin-top:22px}
 @media print{body{background:#fff}section{break-inside:avoid;border-color:#ccc}}
 """
