@@ -73,7 +73,7 @@ class MimicCxrJpg(DataModule):
         test_labels: Literal["same", "radiologist"] = "same",  # radiologist: release 2.1.0
         uncertain: Uncertain = "nan",
         blank: Blank = "nan",
-        split: Literal["official", "p_group"] = "official",
+        partition: Literal["official", "p_group"] = "official",
         val_fraction: float = 0.1,  # of the subjects of p10 to p18
         n_train: int | None = None,
         n_validation: int | None = None,
@@ -94,7 +94,7 @@ class MimicCxrJpg(DataModule):
         self.views |= dict.fromkeys(("train", "validation"), tuple(views))
         self.choice = TextChoice(section, tuple(fallback), strip_priors, max_tokens, tokenizer)
         self.test_labels = test_labels
-        self.partition, self.val_fraction = split, val_fraction
+        self.partition, self.val_fraction = partition, val_fraction
         self.n = {"train": n_train, "validation": n_validation, "test": n_test}
         self.age_rule = AgeRule(age, keep_91)
         self.source = MimicSource(

@@ -152,7 +152,7 @@ def test_views_are_mapped(tmp_path: Path) -> None:
 
 
 def test_groups_split_as_biomedjourney_does(tmp_path: Path) -> None:
-    module = data(write(tmp_path), split="p_group", val_fraction=0.0)
+    module = data(write(tmp_path), partition="p_group", val_fraction=0.0)
     assert ids(module, "train") == {A, C} and ids(module, "test") == {E}
 
 
@@ -171,7 +171,7 @@ def test_a_partial_copy_must_be_announced(tmp_path: Path) -> None:
     assert any("images: 5 where the release has 377110" in line for line in full)
     path = next(root.rglob(f"{C}.jpg"))
     path.unlink()
-    module = data(root, views=["AP", "PA"], split="p_group", val_fraction=0.0)
+    module = data(root, views=["AP", "PA"], partition="p_group", val_fraction=0.0)
     assert ids(module, "train") == {A}
     assert any("1 dropped: its file is not there" in line for line in module.funnel())
 
