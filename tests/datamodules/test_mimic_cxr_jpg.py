@@ -157,7 +157,7 @@ def test_groups_split_as_biomedjourney_does(tmp_path: Path) -> None:
 
 
 def test_the_smaller_subset_begins_the_larger(tmp_path: Path) -> None:
-    settings: dict[str, Any] = {"split": "p_group", "val_fraction": 0.0}
+    settings: dict[str, Any] = {"partition": "p_group", "val_fraction": 0.0}
     two = data(write(tmp_path), **settings)
     one = data(tmp_path, **settings, n_train=1)
     assert len(one.split("train")) == 1 and len(two.split("train")) == 2
