@@ -23,6 +23,7 @@ FOLDERS = {
 }
 WORDS = {"methods": "method", "protocols": "protocol", "trainers": "trainer"}  # as one types them
 NAMED = {"data": "data", "protocol": "protocols", "trainer": "trainers"}  # config key -> group
+OF_TABLE = {"rows", "columns"}  # of a protocol: replaced as a whole
 LISTED = ("methods", "data", "protocols", "trainers")
 
 
@@ -74,7 +75,10 @@ class Library:
             raise UserError(self.unknown(group, name))
         content = read_yaml(self._files[group][name])
         base = content.pop("like", None)
-        return content if base is None else merge(self.read(group, base), content)
+        if base is None:
+            return content
+        kept = {k: v for k, v in self.read(group, base).items() if k not in OF_TABLE & set(content)}
+        return merge(kept, content)
 
     def describe(self, group: str, name: str) -> str:
         """The comment that a YAML file opens with, else what its class says of itself."""

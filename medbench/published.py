@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from medbench.core.errors import UserError, nearest
-from medbench.library import ROOT, read_yaml
+from medbench.library import ROOT
 
 FOLDER = ROOT / "benchmarks" / "published"
 RANKED = (None, "reconstructed")  # a cell of another status is shown with its note
@@ -74,12 +75,19 @@ def read_table(name: str) -> Table:
 
 
 def _blocks(paper: str) -> list[dict[str, Any]]:
-    content = read_yaml(_path(paper))
+    content = _read(paper)
     return [*(content.get("tables") or ()), *(content.get("text_results") or ())]
 
 
-def _path(paper: str) -> Path:
-    return FOLDER / f"{paper}.yaml"
+@cache
+def _read(paper: str) -> dict[str, Any]:
+    """A paper's file; its tables are large, so PyYAML's compiled loader reads them."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    path: Path = FOLDER / f"{paper}.yaml"
+    content: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
+    return content
 
 
 def _table(name: str, paper: str, block: Mapping[str, Any]) -> Table:
