@@ -197,18 +197,27 @@ def _splits(folder: Path, table: Columns) -> np.ndarray:
 
 def _check_moments(path: Path, table: Columns) -> None:
     """Stop at a date or time that cannot be one, naming the row."""
-    for column in ("StudyDate", "StudyTime"):
-        values, where = np.unique(table[column], return_inverse=True)
-        for i, value in enumerate(values):
-            date, time = (value, b"0") if column == "StudyDate" else (b"21000101", value)
-            try:
-                moment(text(date), text(time))
-            except ValueError:
-                row = int(np.flatnonzero(where == i)[0]) + 2
-                form = "YYYYMMDD" if column == "StudyDate" else "HHMMSS.fff without leading zeros"
-                raise UserError(
-                    f"{path}, row {row}: {column} is {text(value)!r}; it must be {form}."
-                ) from None
+    forms = {
+        "StudyDate": (rb"[0-9]{8}", "YYYYMMDD"),
+        "StudyTime": (rb"(?:[0-9]{1,6}(?:\.[0-9]*)?)?", "HHMMSS.fff without leading zeros"),
+    }
+    for column, (form, said) in forms.items():
+        cells = table[column]
+        wrong: list[int] = []
+        if not re.fullmatch(rb"(?:%b\n)*" % form, b"\n".join(cells) + b"\n"):
+            wrong = [row for row, c in enumerate(cells.tolist()) if not re.fullmatch(form, c)]
+        else:
+            numbers = np.where(cells == b"", b"0", cells).astype(np.float64).astype(np.int64)
+            parts = [numbers // 10_000, numbers // 100 % 100, numbers % 100]
+            good = (parts[0] < 24) & (parts[1] < 60) & (parts[2] < 60)
+            if column == "StudyDate":
+                good = (parts[1] > 0) & (parts[1] < 13) & (parts[2] > 0) & (parts[2] < 32)
+            wrong = np.flatnonzero(~good).tolist()
+        if wrong:
+            raise UserError(
+                f"{path}, row {wrong[0] + 2}: {column} is {text(cells[wrong[0]])!r}; it must be "
+                f"{said}. Mend the cell, or fetch the table again."
+            )
 
 
 def _labels(
