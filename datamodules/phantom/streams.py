@@ -101,7 +101,7 @@ class Stream:
         taken = [self.unit() for _ in range(min(count, len(self._words)))]
         rest = count - len(taken)
         if rest:
-            fresh = _raw_words(*self._key, self._used, -(-rest // 4) * 4)
+            fresh = _raw_words(*self._key, self._used, max(self.BLOCK, -(-rest // 4) * 4))
             self._used += len(fresh)
             taken += ((fresh[:rest] >> np.uint64(11)) * 2.0**-53).tolist()
             self._words = fresh[rest:][::-1].tolist()
