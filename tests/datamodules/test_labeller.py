@@ -1,8 +1,8 @@
 """The report labeller: against the phantom's reports, against 200 invented sentences.
 
 F1 of a label pools its classes (present, absent, doubt): a mention of the wrong class counts as a
-false alarm and as a miss. Errors on the `held` half of the sentences were never looked at; but sentences,
-phantom and rules have one author, so that no figure here stands for real reports."""
+false alarm and as a miss. Errors on the `held` half of the sentences were never looked at; but
+sentences, phantom and rules have one author, so that no figure here stands for real reports."""
 
 import csv
 import math
