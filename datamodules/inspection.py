@@ -17,7 +17,7 @@ from typing import Literal
 
 from datamodules.base import Level
 from datamodules.pictures import decode, is_blank, kind_of
-from datamodules.pools import start_pool
+from datamodules.pools import spread
 from medbench.core.errors import UserError
 from medbench.core.files import write_text
 from medbench.core.fingerprint import fingerprint
@@ -26,7 +26,6 @@ from medbench.core.progress import Progress
 Expect = Literal["full", "subset"]
 Look = Callable[[Path], str | None]  # what is wrong with a file, or None
 THREADS = 8  # of the fast level: they wait for the disk
-ALONE = 64  # fewer files than this are decoded in this process
 CHUNK = 256
 FEW = 500  # files that take no bar
 HEAD, TAIL = 352, 64
@@ -76,7 +75,8 @@ class Findings:
                 "data.bad_files=FILE."
             )
         listed = self.work / f"bad-{fingerprint(str(root))}.txt"
-        names = (path.relative_to(root).as_posix() for path in sorted(self.bad))
+        inside = (path for path in sorted(self.bad) if path.is_relative_to(root))
+        names = (path.relative_to(root).as_posix() for path in inside)
         write_text(listed, "".join(f"{name}\n" for name in names))
         return f"leave them out with data.bad_files={listed}, which lists them."
 
@@ -136,28 +136,13 @@ def _full(
     found = Findings(len(files))
     done = len(files) - len(left)
     with Progress(label, len(files), done, "file", quiet) as bar, journal:
-        for path, wrong in _looked(left, look, workers):
+        for path, wrong in spread(look, left, workers or len(os.sched_getaffinity(0))):
             if wrong:
                 found.bad[path] = wrong
             else:
                 journal.add(path)
             bar.update(1)
     return found
-
-
-def _looked(
-    files: Sequence[Path], look: Look, workers: int | None
-) -> Iterator[tuple[Path, str | None]]:
-    count = workers or len(os.sched_getaffinity(0))
-    if count < 2 or len(files) < ALONE:
-        yield from ((path, look(path)) for path in files)
-        return
-    pool = start_pool(count)
-    try:
-        for chunk in _chunks(files, CHUNK * count):
-            yield from zip(chunk, pool.map(look, chunk, chunksize=8), strict=True)
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _chunks(files: Sequence[Path], size: int) -> Iterator[list[Path]]:

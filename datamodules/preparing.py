@@ -3,15 +3,15 @@
 import io
 import os
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
-from datamodules.pools import start_pool
+from datamodules.pools import spread
 from medbench.core.errors import UserError
 from medbench.core.files import disk_error, is_complete, mark_complete, read_json, write_json
 from medbench.core.fingerprint import fingerprint
@@ -20,7 +20,6 @@ from medbench.core.progress import Progress
 Arrays = dict[str, np.ndarray]
 Make = Callable[[str], Arrays]
 RECORD = "prepared.json"
-ALONE = 8  # fewer keys than this are not worth other processes
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def prepare(preparation: Preparation, out: Path, *, workers: int = 1, quiet: boo
     failed: list[str] = []
     label = f"prepare {preparation.name}"
     with Progress(label, total, total - len(left), preparation.unit, quiet) as bar:
-        for mistake in _work(preparation.make, folder, left, workers):
+        for _, mistake in spread(partial(_one, preparation.make, folder), left, workers):
             bar.update(1)
             failed += [mistake] if mistake else []
     for remains in folder.rglob(".*.tmp"):  # of a process that was killed
@@ -85,33 +84,6 @@ def _record(preparation: Preparation) -> dict[str, Any]:
         "settings": preparation.settings,
         "keys": len(preparation.keys),
     }
-
-
-def _work(make: Make, folder: Path, keys: Sequence[str], workers: int) -> Iterator[str | None]:
-    """For every key None, or the sentence that says why it failed, as they end."""
-    if workers < 2 or len(keys) < ALONE:
-        for key in keys:
-            yield _one(make, folder, key)
-        return
-    size = max(1, min(32, len(keys) // (workers * 4)))
-    chunks = [keys[i : i + size] for i in range(0, len(keys), size)]
-    pool = start_pool(workers)
-    try:
-        waiting: set[Future[list[str | None]]] = set()
-        for chunk in chunks:
-            waiting.add(pool.submit(_some, make, folder, chunk))
-            if len(waiting) >= 2 * workers:
-                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield from future.result()
-        for future in waiting:
-            yield from future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _some(make: Make, folder: Path, keys: Sequence[str]) -> list[str | None]:
-    return [_one(make, folder, key) for key in keys]
 
 
 def _one(make: Make, folder: Path, key: str) -> str | None:

@@ -223,7 +223,7 @@ def _lung(ct: Segmenter) -> Array:
     middle = float(np.mean(np.flatnonzero(body.any(axis=(0, 1)))))
     for part, centre in sorted(zip(parts, centres, strict=True), key=lambda pair: pair[1]):
         right = centre < middle if len(parts) == 1 else centre == min(centres)
-        whole = closed(part, 8, ct.spacing) & body & ~(ct.hu > 150)
+        whole = closed(part, 8, ct.spacing) & body & ~(ct.hu > 400)  # ribs
         found[whole & (found == 0)] = 1 if right else 2
     return found
 

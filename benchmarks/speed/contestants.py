@@ -27,6 +27,17 @@ BATCH, SIZE, CLASSES, SUBSETS = 50, 224, 1000, 100
 Timed = dict[str, float]
 
 
+def clock() -> tuple[float, float]:
+    return time.perf_counter(), time.process_time()
+
+
+def taken(started: tuple[float, float]) -> Timed:
+    """Seconds since then, by the wall and of this process's threads, which a busy machine does not
+    stretch."""
+    wall, cpu = (now - then for now, then in zip(clock(), started, strict=True))
+    return {"seconds": wall, "cpu": cpu}
+
+
 class Network(torch.nn.Module):
     """8-bit images (n, 3, H, W) to pooled features and logits in one pass."""
 
@@ -86,7 +97,7 @@ def medbench(folder: Path, pairs: int, cache: Path | None = None, spread: bool =
     size = Image.open(next((folder / "fake").iterdir())).size[0]
     protocol = {"resolution": size, "extractors": {"net": {}}, "metrics": metrics}
     with tempfile.TemporaryDirectory() as empty:
-        started = time.perf_counter()
+        started = clock()
         fakes, reals = ({name: folder_source(folder / name)} for name in ("fake", "real"))
         given = (protocol, fakes, reals, {"net": extractor}, cache or Path(empty), 0, True)
         if spread:
@@ -97,7 +108,7 @@ def medbench(folder: Path, pairs: int, cache: Path | None = None, spread: bool =
                 patch("benchmarks.kinds._floor", lambda *_: ({}, 0)),
             ):
                 harness.measure(*given)  # type: ignore[arg-type]
-        return {"seconds": time.perf_counter() - started, "images": extractor.seen}
+        return taken(started) | {"images": extractor.seen}
 
 
 def medbench_cached(folder: Path, pairs: int) -> Timed:
@@ -142,12 +153,12 @@ def torch_fidelity(folder: Path, pairs: int) -> Timed:
     asked = dict.fromkeys(("fid", "kid", "isc", "prc"), True)
     about = {"feature_extractor": "net", "cuda": False, "batch_size": BATCH, "verbose": False}
     folders = {"input1": str(folder / "fake"), "input2": str(folder / "real")}
-    started = time.perf_counter()
+    started = clock()
     tool.calculate_metrics(
         **folders, **asked, **about, kid_subset_size=_subset(folder), cache=False,
         kid_subsets=SUBSETS, samples_shuffle=False,
     )  # fmt: skip
-    return {"seconds": time.perf_counter() - started}
+    return taken(started)
 
 
 def torchmetrics(folder: Path, pairs: int) -> Timed:
@@ -155,7 +166,7 @@ def torchmetrics(folder: Path, pairs: int) -> Timed:
     image = importlib.import_module("torchmetrics.image")
     frechet = importlib.import_module("torchmetrics.image.fid").FrechetInceptionDistance
     kernel = importlib.import_module("torchmetrics.image.kid").KernelInceptionDistance
-    started = time.perf_counter()
+    started = clock()
     fid = frechet(feature=Network("features"))
     kid = kernel(feature=Network("features"), subsets=SUBSETS, subset_size=_subset(folder))
     score = image.inception.InceptionScore(feature=Network("logits"))
@@ -167,33 +178,33 @@ def torchmetrics(folder: Path, pairs: int) -> Timed:
                 score.update(images)
     for metric in (fid, kid, score):
         metric.compute()
-    return {"seconds": time.perf_counter() - started}
+    return taken(started)
 
 
 def prdc(folder: Path, pairs: int) -> Timed:
     """Density and coverage of features that are made for it; `seconds_after` is without these."""
     tool = importlib.import_module("prdc")
-    started = time.perf_counter()
+    started = clock()
     network = Network("features")
     real, fake = (
         np.concatenate([network(images).numpy() for images in _batches(folder / name)])
         for name in ("real", "fake")
     )
-    made = time.perf_counter()
+    made = clock()
     tool.compute_prdc(real, fake, nearest_k=5)
-    ended = time.perf_counter()
-    return {"seconds": ended - started, "seconds_after": ended - made}
+    after = {f"{name}_after": value for name, value in taken(made).items()}
+    return taken(started) | after
 
 
 def pytorch_msssim(folder: Path, pairs: int) -> Timed:
     tool = importlib.import_module("pytorch_msssim")
-    started = time.perf_counter()
+    started = clock()
     files = sorted((folder / "fake").iterdir())
     images = torch.stack([_decoded(file) for file in files]).float()
     order = np.random.default_rng(0).integers(0, len(files), (pairs, 2))
     for one, other in order:
         tool.ms_ssim(images[one][None], images[other][None], data_range=255)
-    return {"seconds": time.perf_counter() - started}
+    return taken(started)
 
 
 CONTESTANTS: dict[str, Callable[[Path, int], Timed]] = {

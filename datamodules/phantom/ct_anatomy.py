@@ -139,8 +139,8 @@ class Anatomy:
         """A shell that narrows towards the neck, in bands that fall to the front."""
         x, y = grid.x / np.float32(134), grid.y / np.float32(92)
         up = np.maximum(grid.z - np.float32(10), 0) / np.float32(120)
-        shell = np.sqrt(x * x + y * y) - (np.float32(1) - np.float32(0.36) * up * up)
-        shell = np.float32(2.5) - np.abs(shell) * np.float32(110)
+        off = np.sqrt(x * x + y * y) - (np.float32(1) - np.float32(0.36) * up * up)
+        shell = np.float32(2.5) - np.abs(off) * np.float32(110)
         turn = (grid.z + np.float32(0.45) * grid.y + np.float32(self.patient.ribs)) / np.float32(27)
         band = np.float32(5.5) - np.abs(turn - np.floor(turn) - np.float32(0.5)) * np.float32(27)
         return np.minimum(shell, band)

@@ -39,7 +39,11 @@ class Frames:
 def finish(stage: Any, folder: Path, **arguments: Any) -> str:
     """The stage as a finished folder."""
     kind = type(stage)
-    config = {"class": f"{kind.__module__}.{kind.__name__}", "arguments": arguments, "version": kind.version}
+    config = {
+        "class": f"{kind.__module__}.{kind.__name__}",
+        "arguments": arguments,
+        "version": kind.version,
+    }
     folder.mkdir(parents=True)
     write_stage(stage, folder, config)
     mark_complete(folder)

@@ -65,7 +65,7 @@ def write(
             path = dest / row["report"]
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(one.report.text + "\n", encoding="utf-8")
-        truths.append({"name": row["case_id"]} | volume.truth)
+        truths.append({"name": row["case_id"], **volume.truth})
     write_truth(dest, truths)
 
 
@@ -147,7 +147,7 @@ def _write_medsyn(dest: Path, drawn: list[Drawn], size: int) -> None:
         for mask in ("lobe", "airway", "vessel"):
             _save(dest / mask / f"{name}_Reg.npy", volume.masks[mask][0])
         rows.append([name, one.report.findings, one.report.impression])
-        truths.append({"name": name} | volume.truth)
+        truths.append({"name": name, **volume.truth})
     write_csv(dest / "reports.csv", ("case_id", "findings", "impression"), rows)
     write_truth(dest, truths)
 

@@ -130,7 +130,7 @@ def write(
     for name, one in steps(list(zip(names, drawn, strict=True)), "write radchest", "volume"):
         volume = render_on(one, grid)
         save(dest / f"{name}.npz", ct=volume.hu[::-1, ::-1])  # IPL
-        truths.append({"name": name} | volume.truth)
+        truths.append({"name": name, **volume.truth})
     write_truth(dest, truths)
 
 
