@@ -36,9 +36,14 @@ PHRASES = {
         r"atelecta(?:s[ei]s|tic(?: \w+)?)|(?<!vertebral )(?<!body )collapsed?"
         r"(?! of (?:the |a )?(?:\w+ )?(?:vertebra|t\d))"
     ),
-    "Pneumothorax": r"(?:hydro|ha?emo|pyo)?pneumothora(?:x|ces)",
+    "Pneumothorax": (
+        r"(?:hydro|ha?emo|pyo)?pneumothora(?:x|ces)|(?:intra)?pleural air"
+        r"|air (?:\w+ )?(?:in|into|within) the (?:\w+ )?pleural (?:space|cavity)"
+    ),
     "Pleural Effusion": (
         r"(?<!pericardial )effusions?|pleural fluid|fluid (?:\w+ ){0,6}pleural (?:space|cavit\w+)"
+        r"|(?:layering|loculated|subpulmonic|fissural) fluid"
+        r"|fluid (?:\w+ ){0,4}(?:fissures?|layer(?:s|ing))"
         r"|hydropneumothora(?:x|ces)|ha?emothora(?:x|ces)|hydrothora(?:x|ces)|empyema"
     ),
     "Pleural Other": (

@@ -114,6 +114,9 @@ CUES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
             r"present|hidden|masked|obscured|positional|arti?e?factual|spurious|technical|"
             r"projectional)",
             r"(?:may|might|could) (?:\w+ )?(?:hide|exist|lurk)",
+            r"if (?:any|present|real|there is one)(?= ?[.,;]|$| at all)",
+            rf"{BE} (?:likely|probably|possibly|presumably) (?:positional|arti?e?factual|spurious|"
+            r"technical|projectional|exaggerated)",
         ),
     ),
     (
@@ -138,10 +141,10 @@ CUES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 )
 # Words that turn the sentence: no cue reaches past them.
 TURNS = (
-    r";|\bbut\b|\bhowever\b|\b(?:al)?though\b|\bexcept(?:ing)?(?: for)?\b|\bother than\b|\byet\b"
-    r"|\b(?:apart|aside) from\b|\bwhile\b|\bwhereas\b|\bdespite\b|\bin spite of\b|\bbesides\b"
-    r"|\bin addition to\b|\bcaus(?:ing|es|ed)\b|\bobscur(?:es|ing)\b|\bwhich\b|\bwhere\b"
-    r"|\baccounts? for\b|\braises?\b|\braising\b"
+    r";|\bbut\b|\bhowever\b|\b(?:al)?though\b(?! this (?:is|may|might|could)\b)|\byet\b"
+    r"|\bexcept(?:ing)?(?: for)?\b|\bother than\b|\b(?:apart|aside) from\b|\bwhile\b|\bwhereas\b"
+    r"|\bdespite\b|\bin spite of\b|\bbesides\b|\bin addition to\b|\bcaus(?:ing|es|ed)\b"
+    r"|\bobscur(?:es|ing)\b|\bwhich\b|\bwhere\b|\baccounts? for\b|\braises?\b|\braising\b"
 )
 # Words at which a cue that stands before what it speaks of ends.
 ONWARD = (

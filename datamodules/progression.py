@@ -21,7 +21,7 @@ from datamodules.tables import read_table
 from medbench.core.errors import UserError
 
 Kind = Literal["impression", "rules", "file", "model"]
-VERSION = 1  # raised when the rules or the instruction would give another text
+VERSION = 2  # raised when the rules or the instruction would give another text
 INSTRUCTION = (
     "Two chest radiographs of one patient were reported. Describe in at most two sentences how the "
     "second study differs from the first. Name the finding, its side and its severity. Do not "

@@ -1,8 +1,10 @@
-"""The report labeller: against the phantom's reports, against 200 invented sentences.
+"""The report labeller: against the phantom's reports, against invented sentences.
 
 F1 of a label pools its classes (present, absent, doubt): a mention of the wrong class counts as a
-false alarm and as a miss. Errors on the `held` half of the sentences were never looked at; but
-sentences, phantom and rules have one author, so that no figure here stands for real reports."""
+false alarm and as a miss. Of the first 200 sentences the errors on the `held` half were never
+looked at. The 60 of the part `later` were written for rules that stood, scored once (F1 0.956 over
+all, 0.67 to 1 of a label), and only then were the faults that they showed repaired. No figure here
+stands for real reports: sentences, phantom and rules come from one project."""
 
 import csv
 import math
@@ -30,10 +32,10 @@ SENTENCES = Path(__file__).with_name("sentences.csv")
 CLASSES = {"positive": 1.0, "negative": 0.0, "uncertain": -1.0}
 
 
-def sentences(half: str | None = None) -> tuple[np.ndarray, np.ndarray]:
+def sentences(*parts: str) -> tuple[np.ndarray, np.ndarray]:
     """(n, 14) labels as written by hand, and as read by the labeller."""
     with SENTENCES.open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if half in (None, row["half"])]
+        rows = [row for row in csv.DictReader(file) if row["half"] in parts]
     truth = [
         {name: value for part, value in CLASSES.items() for name in row[part].split("; ") if name}
         for row in rows
@@ -55,11 +57,12 @@ def pooled(truth: np.ndarray, given: np.ndarray, value: float | None = None) -> 
 
 
 def test_sentences_written_by_hand() -> None:
-    truth, given = sentences()
-    assert len(truth) == 200
-    assert pooled(truth, given) >= 0.95
-    for value in CLASSES.values():
-        assert pooled(truth, given, value) >= 0.95
+    for parts, count in ((("tune", "held"), 200), (("later",), 60)):
+        truth, given = sentences(*parts)
+        assert len(truth) == count
+        assert pooled(truth, given) >= 0.95
+        for value in CLASSES.values():
+            assert pooled(truth, given, value) >= 0.95
 
 
 def test_sentences_whose_errors_were_not_looked_at() -> None:
@@ -68,9 +71,10 @@ def test_sentences_whose_errors_were_not_looked_at() -> None:
     assert pooled(truth, given) >= 0.95
 
 
-def test_phantom_reports_label_by_label() -> None:
+@pytest.mark.parametrize("subjects", [120, pytest.param(1500, marks=pytest.mark.slow)])
+def test_phantom_reports_label_by_label(subjects: int) -> None:
     truth, given = [], []
-    for subject in range(120):
+    for subject in range(subjects):
         place = cxr.address(1, "test", subject)
         for study in cxr.journey(place, min_feature=5.0, projection=None):
             report = write_report(study, study.place.stream(PURPOSES.index("report")))
@@ -80,6 +84,21 @@ def test_phantom_reports_label_by_label() -> None:
             )
     scores = f1_scores(truth, given)
     assert all(score >= 0.98 for score in scores.values()), scores
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "value"),
+    [
+        ("Pleural effusions, if any, are small.", "Pleural Effusion", -1),
+        ("The heart is enlarged, though this is probably technical.", "Cardiomegaly", -1),
+        ("No effusion, though the left base is hard to see.", "Pleural Effusion", 0),
+        ("Fluid in the right minor fissure.", "Pleural Effusion", 1),
+        ("No loculated fluid.", "Pleural Effusion", 0),
+        ("There is no air in the left pleural space.", "Pneumothorax", 0),
+    ],
+)
+def test_faults_that_later_sentences_showed(text: str, label: str, value: float) -> None:
+    assert mentioned(text).get(label) == value
 
 
 def test_strongest_statement_wins() -> None:
