@@ -8,6 +8,7 @@ run; the studies are fresh, PA and AP, with findings as frequent as the phantom 
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,7 +51,7 @@ def fit_judge(out: Path) -> Path:
     return plan.stage(JUDGE).folder
 
 
-def judged(judge: torch.nn.Module, split: Split) -> tuple[np.ndarray, np.ndarray]:
+def judged(judge: Any, split: Split) -> tuple[np.ndarray, np.ndarray]:
     """(n, K) probabilities and (n, K) labels of every sample, in the judge's order of labels."""
     names = list(split[0]["label_names"])
     missing = [name for name in judge.label_names if name not in names]

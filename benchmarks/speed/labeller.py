@@ -63,10 +63,10 @@ def sentences(parts: Sequence[str]) -> Iterator[tuple[str, Labels]]:
 
 def print_table(truth: Labels, given: Labels) -> None:
     """Markdown: F1 pooled and of each class alone, mentions; least, mean and pooled over labels."""
-    columns: Table = [f1_scores(truth, given)]
+    columns: Table = [f1_scores(list(truth), list(given))]
     for value in CLASSES.values():
-        alone = [np.where(labels == value, value, np.nan) for labels in (truth, given)]
-        columns.append(f1_scores(*alone))
+        true, said = (np.where(labels == value, value, np.nan) for labels in (truth, given))
+        columns.append(f1_scores(list(true), list(said)))
     print(f"| label | F1 | {' | '.join(CLASSES)} | mentions |\n| --- | --- |{' --- |' * 4}")
     for place, name in enumerate(CANONICAL):
         cells = " | ".join(_shown(column[name]) for column in columns)
@@ -74,9 +74,9 @@ def print_table(truth: Labels, given: Labels) -> None:
     for label, fold in (("least", np.nanmin), ("mean", np.nanmean)):
         cells = " | ".join(_shown(float(fold(list(column.values())))) for column in columns)
         print(f"| {label} | {cells} | |")
-    said = (~np.isnan(truth[:, 1:])).sum() + (~np.isnan(given[:, 1:])).sum()
-    pooled = 2 * (truth[:, 1:] == given[:, 1:]).sum() / said
-    print(f"| all mentions | {pooled:.3f} | | | | {int((~np.isnan(truth[:, 1:])).sum())} |")
+    mentions, found = ((~np.isnan(labels[:, 1:])).sum() for labels in (truth, given))
+    pooled = 2 * (truth[:, 1:] == given[:, 1:]).sum() / (mentions + found)
+    print(f"| all mentions | {pooled:.3f} | | | | {mentions} |")
 
 
 def _shown(value: float) -> str:
