@@ -1,9 +1,9 @@
-"""Time of both check levels, and how fast samples come from files and from a prepared copy.
+"""Time of both check levels on 10,000 files, and what a prepared copy saves of an epoch.
 
-    python -m benchmarks.speed.data [files]
+    python -m benchmarks.speed.data [files] [levels|copies]
 
-The files are colonoscopy phantom frames as JPEG. What is asked of a loader is what one training
-step of MSDM's autoencoder at tiny scale takes."""
+Two layouts: a folder of frames, and MIMIC-CXR-JPG with its tables and reports. `own` are seconds of
+the processor, children included: what other work on the machine does not change."""
 
 import io
 import os
@@ -13,45 +13,68 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
-import numpy as np
-import torch
 from PIL import Image
 
+from datamodules.base import DataModule, Level
 from datamodules.folder import Folder
 from datamodules.inspection import inspect_files
+from datamodules.mimic_cxr_jpg import MimicCxrJpg
 from datamodules.phantom import colonoscopy
+from datamodules.phantom.writing import write_layout
 from datamodules.preparing import prepare
-from lit_models.stage import Stage
-from medbench.config import load
 from medbench.core.batch import collate
-from medbench.core.seeds import Draws
-from medbench.fitting import build
-from medbench.library import Library
-from medbench.plan import Plan
 
+T = TypeVar("T")
 DIFFERENT = 100  # drawn frames; the files repeat them
-SIDE, SMALL, RADIOGRAPH = 576, 64, (3056, 2544)
-LOADED = 400
+SIDE, SMALL, LARGE = 576, 64, 2048
+LOADED, FILMS = 400, 40
+VIEWS = ("PA", "AP", "lateral", "other")
 
 
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
-    torch.set_num_threads(1)
+    asked = sys.argv[2:] or ["levels", "copies"]
     with tempfile.TemporaryDirectory() as place:
-        levels(Path(place), count)
-        loading(Path(place), "frames of 576 x 576", DIFFERENT, SIDE)
-        radiographs(Path(place))
-    rate, size = step_rate()
-    print(f"{'asked by the tiny step':<40} {rate * size:>8.0f} samples/s ({size} a step)")
+        if "levels" in asked:
+            levels(Path(place), count)
+        if "copies" in asked:
+            copies(Path(place))
 
 
-def timed(what: str, work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    seconds = time.perf_counter() - began
-    print(f"{what:<40} {seconds:>8.2f} s")
-    return seconds
+def timed(what: str, work: Callable[[], T]) -> T:
+    began, before = time.perf_counter(), os.times()
+    found = work()
+    wall, after = time.perf_counter() - began, os.times()
+    own = sum(after[:4]) - sum(before[:4])
+    print(f"{what:<44} {wall:>7.2f} s {own:>7.2f} s own", flush=True)
+    return found
+
+
+# both levels ---------------------------------------------------------------------
+def levels(place: Path, count: int) -> None:
+    """Every check as the doctor makes it, of new datasets; and one process against all cores."""
+    paths = sorted(frames(place / "many", count, SMALL).iterdir())
+    look = partial(inspect_files, paths, "full", quiet=True)
+    check_both("folder", partial(Folder, str(place / "many")), place, count)
+    timed("folder, decoding alone, 1 process", partial(look, workers=1))
+    root = write_layout("mimic_cxr_jpg", place / "mimic", count, size=SMALL)
+    mimic = partial(MimicCxrJpg, str(root), views=VIEWS, section="none")
+    check_both("mimic_cxr_jpg", mimic, place, count)
+    texts = partial(MimicCxrJpg, str(root))
+    check_both("mimic_cxr_jpg, its views with reports", texts, place / "texts", count)
+
+
+def check_both(name: str, opened: Callable[[], DataModule], work: Path, count: int) -> None:
+    rounds: tuple[tuple[Level, str], ...]
+    rounds = (("fast", "fast"), ("full", "full"), ("full", "full again, resumed"))
+    for level, what in rounds:
+        module = opened()
+        module.work = work / "inspections"
+        mistakes = timed(f"{name}, {what}", partial(module.check, level))
+        if mistakes:
+            raise RuntimeError(f"{name} of {count} files: {mistakes[0]}")
 
 
 def frames(folder: Path, count: int, side: int) -> Path:
@@ -68,77 +91,37 @@ def frames(folder: Path, count: int, side: int) -> Path:
     return folder
 
 
-def levels(place: Path, count: int) -> None:
-    root = frames(place / "many", count, SMALL)
-    paths = sorted(root.iterdir())
-    cores = len(os.sched_getaffinity(0))
-    look = partial(inspect_files, paths, quiet=True)
-    timed(f"fast check of {count} files", partial(look, "fast"))
-    timed("full check, 1 process", partial(look, "full", workers=1))
-    timed(f"full check, {cores} processes", partial(look, "full", work=place, workers=cores))
-    timed("full check again, by its journal", partial(look, "full", work=place))
-    timed("check() of `folder`", Folder(str(root)).check)
+# a prepared copy -------------------------------------------------------------------
+def copies(place: Path) -> None:
+    """Samples a second of one process at 64 x 64, from the files and from a copy of them."""
+    root = frames(place / "frames", DIFFERENT, SIDE)
+    report(f"frames of {SIDE} px", partial(Folder, str(root), image_size=SMALL), "all", place / "1")
+    films = write_layout("mimic_cxr_jpg", place / "films", FILMS, size=LARGE, traps="off")
+    opened = partial(MimicCxrJpg, str(films), image_size=SMALL)
+    report(f"radiographs of {LARGE} px", opened, "train", place / "2")
 
 
-def loading(place: Path, what: str, count: int, side: int) -> None:
-    root = frames(place / what, count, side)
-    report(what, root, place / f"out {side}")
+def report(what: str, opened: Callable[..., DataModule], split: str, out: Path) -> None:
+    plain = opened()
+    slow = sample_rate(plain, split)
+    preparation = plain.preparations()["resized"]
+    began = time.process_time()
+    prepare(preparation, out, quiet=True)
+    each = 1000 * (time.process_time() - began) / len(preparation.keys)
+    fast = sample_rate(opened(prepared=str(out)), split)
+    print(f"{what}, from files: {slow:.0f} samples/s")
+    print(f"{what}, prepared:   {fast:.0f} samples/s, {fast / slow:.0f} x ({each:.1f} ms to make)")
 
 
-def radiographs(place: Path) -> None:
-    """Grey JPEG files as large as a radiograph of MIMIC-CXR-JPG."""
-    root = place / "radiographs"
-    root.mkdir()
-    small = colonoscopy.draw(0, "train", 0, size=RADIOGRAPH[0] // 8).image[0]
-    large = Image.fromarray(small).resize(RADIOGRAPH[::-1], Image.Resampling.BICUBIC)
-    for index in range(20):
-        large.save(root / f"{index}.jpg", quality=95)
-    report("radiographs of 2544 x 3056", root, place / "out radiographs")
-
-
-def report(what: str, root: Path, out: Path) -> None:
-    """Samples a second of a folder at 64 x 64, from its files and from a prepared copy."""
-    plain = Folder(str(root), image_size=SMALL)
-    slow = sample_rate(plain)
-    began = time.perf_counter()
-    prepare(plain.preparations()["resized"], out, quiet=True)
-    seconds = (time.perf_counter() - began) / len(plain.rows())
-    fast = sample_rate(Folder(str(root), image_size=SMALL, prepared=str(out)))
-    print(f"{what + ', from files':<40} {slow:>8.0f} samples/s")
-    print(f"{what + ', prepared':<40} {fast:>8.0f} samples/s ({1000 * seconds:.1f} ms to prepare)")
-
-
-def sample_rate(module: Folder) -> float:
-    """Samples a second of one process, in batches."""
-    split = module.split("all")
+def sample_rate(module: DataModule, name: str) -> float:
+    """Samples a second of the processor, in batches of 8."""
+    split = module.split(name)
     n = min(LOADED, 8 * len(split))
     collate([split[i % len(split)] for i in range(8)])
-    began = time.perf_counter()
+    began = time.process_time()
     for start in range(0, n, 8):
         collate([split[i % len(split)] for i in range(start, start + 8)])
-    return n / (time.perf_counter() - began)
-
-
-def step_rate(steps: int = 30) -> tuple[float, int]:
-    """Steps a second of the tiny autoencoder on one batch that is there, and its batch size."""
-    with tempfile.TemporaryDirectory() as out:
-        words = ["method=msdm", "data.n_train=8", "stages.autoencoder.batch_size=8", f"out={out}"]
-        plan = Plan(load(words, Library()))
-        stage: Stage = build(plan.stage("stage:msdm.autoencoder"))
-        stage.load_parts()
-    size = 8
-    images = np.random.default_rng(0).uniform(-1, 1, (size, 3, SMALL, SMALL)).astype(np.float32)
-    batch = {"image": torch.from_numpy(images)}
-    optimizer = torch.optim.AdamW(stage.parameters(), 1e-4)
-    began = 0.0
-    for step in range(steps + 3):
-        if step == 3:
-            began = time.perf_counter()
-        stage.draws = Draws(range(size))
-        stage.loss(batch)["loss"].backward()
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-    return steps / (time.perf_counter() - began), size
+    return n / (time.process_time() - began)
 
 
 if __name__ == "__main__":
