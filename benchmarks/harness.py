@@ -19,6 +19,7 @@ from benchmarks.metrics.declaration import FEATURES, OUTPUTS, SAMPLES
 from benchmarks.sources import Source, prepared
 from medbench.core.errors import UserError
 from medbench.core.fingerprint import canonical, fingerprint
+from medbench.core.progress import Progress
 
 __all__ = ["Value", "measure", "plan_jobs"]
 
@@ -52,7 +53,12 @@ def measure(
         for line in passes.oddities():
             say(line)
         meter = _Meter(protocol, fakes, reals, extractors, passes, seed)
-        return [value for job in jobs for value in meter.values(job)]
+        values: list[Value] = []
+        with Progress("metrics", len(jobs), unit="metric", quiet=quiet) as progress:
+            for job in jobs:
+                values += meter.values(job)
+                progress.update()
+        return values
 
 
 class Passes:
@@ -86,7 +92,7 @@ class Passes:
             }
             if not todo:
                 continue
-            label = f"features of {name}" + (" (real)" if side == "pairs" else "")
+            label = f"{'generated' if side == 'fake' else 'real'} images: {name}"
             if side == "fake":
                 made = extract(source, todo, self.resolution, folder, label, self.quiet)
             else:

@@ -3,7 +3,9 @@
 import json
 import time
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from medbench.cli import launch, parse
@@ -14,6 +16,7 @@ KEYS = (
     *("real", "fake", "protocol", "data", "captions", "real_captions", "seed", "scale"),
     *("out", "record", "export", "tracking.uri"),
 )
+PLACES = ("fake", "real", "captions", "real_captions")
 BELOW = ("extractors", "protocol", "data", "reals")  # keys with keys below them
 USAGE = """\
 usage: python -m medbench.evaluate fake=DIR real=DIR protocol=NAME [key=value ...] [options]
@@ -24,8 +27,7 @@ or is a sample set that a run has left. Nothing is trained but the protocol's ow
   fake=DIR             generated images
   real=DIR             real images; or
   data=NAME            a dataset: data.root=DIR and its other keys as in a run
-  protocol=NAME        a protocol, or a YAML file of yours:
-{protocols}
+  protocol=NAME        one of those below, or a YAML file of yours
   captions=FILE        CSV or JSONL of the generated images: file, text, and a column for each label
   real_captions=FILE   the same of the real images
   record=NAME          put the result on the leaderboard under this name
@@ -38,6 +40,8 @@ or is a sample set that a run has left. Nothing is trained but the protocol's ow
   tracking.uri=URI     send a recorded result to this MLflow store too
 
 options: --json, --quiet, --config-dir DIR (protocols and data of yours), --help
+
+{protocols}
 
 examples:
   python -m medbench.evaluate fake=my_images real=real_images protocol=gi_quick
@@ -61,25 +65,41 @@ def main(argv: list[str]) -> int:
     from medbench.report.text import values_table
 
     print(values_table(result))
-    print(f"\nresult: {path}\npage:   {path.with_name('report.html')}")
+    print(f"\npage:   {path.with_name('report.html')}\nresult: {path}")
+    board = f"python -m medbench.leaderboard protocol={result['protocol']}"
     if result["recorded"]:
-        print(
-            f"recorded as {result['row']}: python -m medbench.leaderboard protocol="
-            f"{result['protocol']}"
-        )
+        print(f"recorded as {result['row']}: {board}")
+    else:
+        print("record=NAME would put it on the leaderboard")
     return 0
 
 
 def _protocols(library: Library) -> str:
-    """Names with the first sentence that each file says of itself."""
-    names = library.names("protocols")
+    """Names with the first sentence that each file says of itself; those without weights first."""
+    names, ready = library.names("protocols"), _ready(library)
     width = max(map(len, names), default=0)
+    lines = ["protocols that need no released weights:", *_described(ready, width, library)]
+    lines += [
+        "",
+        "protocols of published tables, and others; scale=tiny needs no released weights:",
+    ]
+    return "\n".join([*lines, *_described([n for n in names if n not in ready], width, library)])
+
+
+def _ready(library: Library) -> list[str]:
+    """Protocols that work offline on the first try: they name nothing to use in their stead."""
+    contents = {name: library.read("protocols", name) for name in library.names("protocols")}
+    return [name for name, content in contents.items() if not content.get("instead")]
+
+
+def _described(names: Sequence[str], width: int, library: Library) -> list[str]:
     lines = []
     for name in names:
-        said = library.describe("protocols", name).split(". ")[0]
-        said = said if len(said) <= 96 - width - 23 else said[: 95 - width - 23] + "…"
-        lines.append(f"{'':23}{name:<{width}}  {said}")
-    return "\n".join(lines)
+        said = library.describe("protocols", name).split(". ")[0].rstrip(".")
+        lines += wrap(
+            said, 98, initial_indent=f"  {name:<{width}}  ", subsequent_indent=" " * (width + 4)
+        )
+    return lines
 
 
 def read_words(words: Sequence[str], library: Library) -> dict[str, str]:
@@ -94,12 +114,17 @@ def read_words(words: Sequence[str], library: Library) -> dict[str, str]:
         elif key not in KEYS and not below:
             mistakes.append(f"{key} is not known{nearest(key, KEYS) or '.'}")
         found[key] = value
-    for key in ("fake", "protocol"):
-        if key not in found:
-            hint = f" Protocols are {', '.join(library.names('protocols'))}." * (key == "protocol")
-            mistakes.append(f"{key}= is missing.{hint}")
-    if "real" not in found and "data" not in found:
+    meant = {*found, *(near for key in found for near in get_close_matches(key, KEYS, 1, 0.5))}
+    if "fake" not in meant:
+        mistakes.append("fake= is missing: a folder of generated images.")
+    if not {"real", "data"} & meant:
         mistakes.append("real= is missing: a folder of real images, or data=NAME.")
+    if "protocol" not in meant:
+        mistakes.append(
+            f"protocol= is missing: how to measure. {', '.join(_ready(library))} need no released "
+            "weights; --help lists all."
+        )
+    mistakes += [line for key in PLACES if key in found for line in _absent(key, found[key])]
     if "real" in found and "data" in found:
         mistakes.append("real= and data= are both given; name one of them.")
     if not found.get("seed", "0").isdigit():
@@ -109,6 +134,18 @@ def read_words(words: Sequence[str], library: Library) -> dict[str, str]:
     if mistakes:
         raise UserError(*mistakes)
     return found
+
+
+def _absent(key: str, value: str) -> list[str]:
+    """A sentence when a folder or a file that was named is not there."""
+    path = Path(value).expanduser()
+    is_folder = key in ("fake", "real")
+    if path.is_dir() if is_folder else path.is_file():
+        return []
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    names = [p.name for p in beside if p.is_dir() == is_folder]
+    close = nearest(path.name, names) or "."
+    return [f"{key}={value} is not a {'folder' if is_folder else 'file'}{close}"]
 
 
 def evaluate(
@@ -126,18 +163,21 @@ def evaluate(
     sets = Sets(settings, config)  # opened before anything is fitted: mistakes come at once
     protocol = sets.possible()
     check_writable(out / "evaluations")
-    plan = fit_extractors(config | {"protocol": protocol}, library, quiet)
     from benchmarks.extractors import open_extractors
     from benchmarks.harness import measure
     from medbench.plan import swap
     from medbench.report.evaluation import build_page
 
+    own = _of_networks(protocol)  # before anything is fitted: absent weights are said at once
+    released = open_extractors(own, device(), instead(protocol))
+    plan = fit_extractors(config | {"protocol": protocol}, library, quiet)
     protocol = swap(protocol, lambda ref: str(plan.stage(ref).folder))
     if "export" in settings:
         from medbench.stage_files import export_stages
 
         export_stages(plan, Path(settings["export"]).expanduser())
-    extractors = open_extractors(protocol, device(), instead(protocol))
+    fitted = {k: v for k, v in protocol["extractors"].items() if k not in released}
+    extractors = released | open_extractors(protocol | {"extractors": fitted}, device())
     seed = int(settings.get("seed", protocol.get("seed", 0)))
     fakes, reals = sets.fakes, sets.reals
     warned = sets.warnings.append
@@ -152,6 +192,12 @@ def evaluate(
 
         track(result, path.parent, settings["tracking.uri"], out)
     return result, path
+
+
+def _of_networks(protocol: dict[str, Any]) -> dict[str, Any]:
+    """The protocol with those extractors alone that are networks of their own, not stages."""
+    blocks = protocol.get("extractors") or {}
+    return protocol | {"extractors": {k: v for k, v in blocks.items() if v and v.get("network")}}
 
 
 def _words(settings: dict[str, str], out: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -103,9 +104,10 @@ def fit_extractors(config: Config, library: Library, quiet: bool = False) -> Pla
 
     quiet_libraries()
     machine = choose_machine(TrainerSettings())
-    for stage in plan.stages:
-        if stage.action != "reuse":
-            fit_stage(stage, machine, lambda values, step: None)
+    with redirect_stdout(sys.stderr):  # what is printed is the result alone
+        for stage in plan.stages:
+            if stage.action != "reuse":
+                fit_stage(stage, machine, lambda values, step: None)
     return plan
 
 

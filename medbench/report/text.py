@@ -14,11 +14,18 @@ TOLD = 6  # meanings under the table
 
 def values_table(result: Mapping[str, Any]) -> str:
     """The values with what stands beside each, and what the names mean."""
-    rows = [list(HEAD), *(_cells(value) for value in result["values"])]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
+    whole = [list(HEAD), *(_cells(value) for value in result["values"])]
+    told = [
+        column
+        for column in range(len(HEAD))
+        if column < 2 or any(row[column] not in ("", MISSING) for row in whole[1:])
+    ]
+    rows = [[row[column] for column in told] for row in whole]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(told))]
+    left = [place for place, column in enumerate(told) if column in (0, len(HEAD) - 1)]
     lines = [
         "  ".join(
-            cell.ljust(width) if place in (0, len(HEAD) - 1) else cell.rjust(width)
+            cell.ljust(width) if place in left else cell.rjust(width)
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows

@@ -112,9 +112,11 @@ def test_the_judge_is_fitted_once_and_can_go_to_another_machine(
     given = [f"fake={one}", f"real={other}", "protocol=dots_quick", *DOTS]
     archive = tmp_path / "judge.zip"
     assert main([*given, f"out={tmp_path / 'a'}", f"export={archive}", "--json"]) == 0
-    first = json.loads(capsys.readouterr().out.split("\n", 1)[1])
+    printed = capsys.readouterr()
+    first = json.loads(printed.out)
+    assert "stage dots_judge: fit" in printed.err
     assert main([*given, f"out={tmp_path / 'a'}"]) == 0
-    assert "stage dots_judge: fit" not in capsys.readouterr().out
+    assert "dots_judge" not in capsys.readouterr().err
     there = [f"out={tmp_path / 'b'}", f"extractors.eye.stage={archive}", "--json"]
     assert main([*given, *there]) == 0
     assert json.loads(capsys.readouterr().out)["values"] == first["values"]
@@ -158,8 +160,12 @@ def test_what_is_odd_is_said_and_nothing_is_lost(
     [
         ({"protocol": "gi_quik"}, "protocol=gi_quik is not known; did you mean gi_quick"),
         ({"scale": "large"}, "scale=large is not known; it is tiny or paper"),
-        ({"real": "nowhere"}, "nowhere is not a folder"),
-        ({"real": "", "reel": "x"}, "reel is not known; did you mean real?\nreal= is missing:"),
+        ({"real": "nowhere"}, "real=nowhere is not a folder"),
+        ({"fake": "tests/benchmark"}, "is not a folder; did you mean benchmarks?"),
+        ({"captions": "void.csv"}, "captions=void.csv is not a file."),
+        ({"real": "", "reel": "x"}, "reel is not known; did you mean real?\n"),
+        ({"protocol": ""}, "protocol= is missing: how to measure. ct_quick, cxr_quick"),
+        ({"real": ""}, "real= is missing: a folder of real images"),
         ({"seed": "x"}, "seed=x is not a whole number"),
         ({"extractors.judge.stage": "void"}, "extractors.judge.stage=void is not a folder"),
         ({"extractors.judge.stage": "void.zip"}, "extractors.judge.stage=void.zip is not a file"),
