@@ -42,6 +42,8 @@ class DataModule:
     split_source: ClassVar[str] = ""
     location: ClassVar[tuple[str, ...]] = ("root",)  # settings that say where, not what
     work: Path | None = None  # a command's folder for what a check or a preparation leaves
+    preparing: bool = False  # set by the command: what is not prepared yet is no mistake
+    builds_on_prepared: ClassVar[bool] = False  # a preparation reads what another one has made
 
     def check(self, level: Level = "fast") -> list[str]:
         """What is wrong with the root, a sentence each; empty when it can be used.

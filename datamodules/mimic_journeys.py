@@ -68,6 +68,7 @@ class MimicJourneys(DataModule):
         "meta",
     )
     restricted = True
+    builds_on_prepared = True  # a text model is asked of the pairs that are registered well
     licence = "PhysioNet Credentialed Health Data License 1.5.0"
     citation = "Gu et al., BiomedJourney (2023); Johnson et al., MIMIC-CXR-JPG, MIMIC-IV"
     split_source = "p19 is the test; validation by hash of the subject"
@@ -297,7 +298,8 @@ class MimicJourneys(DataModule):
         return (
             f"{KEY}: {len(preparation.keys)} pairs must be {what} once. Type: python -m "
             f"medbench.prepare data={KEY} data.root={self.root} prepare={name}, with the same "
-            f"settings, then give data.prepared=outputs; or choose data.{name}={OTHERS[name]}."
+            "settings, then give data.prepared=outputs/prepared; or choose "
+            f"data.{name}={OTHERS[name]}."
         )
 
     def _write(self, pairs: Pairs, row: int) -> str:
@@ -311,6 +313,8 @@ class MimicJourneys(DataModule):
         if name not in self.splits:
             raise UserError(f"{KEY} has no split {name}; it has {', '.join(self.splits)}.")
         found = self._journeys(name)
+        if self.progression == "model":
+            _ = self._described  # asked of the model, or the sentence that says how
         if not len(found):
             why = "; ".join([*self._lines, *found.funnel])
             raise UserError(f"{self.root}: no journeys are left in {name}: {why}.")
@@ -348,6 +352,8 @@ class MimicJourneys(DataModule):
         )
 
     def funnel(self) -> list[str]:
+        if self.registers and self.prepared is None and self.preparing:
+            return [f"{len(self.candidates):,} pairs to be registered", *self._lines]
         splits = {name: self._journeys(name) for name in self.splits}
         lines = [f"{name}: {line}" for name, split in splits.items() for line in split.funnel]
         return [*describe_bad_files(self.source.bad_files), *self._lines, *lines]
@@ -362,6 +368,8 @@ class MimicJourneys(DataModule):
             names = {name for row in range(len(pairs)) for name in pairs.paths(row)}
             paths = [self.source.folder / name for name in sorted(names)]
             mistakes += inspect_files(paths, level, work=self.work).sentences(self.root)
+            if self.preparing:
+                return mistakes
             if not any(len(self._journeys(name)) for name in self.splits):
                 mistakes += [f"{self.root}: no journeys are left.", *self.funnel()]
             elif self.work is not None and not mistakes:

@@ -219,7 +219,7 @@ class _Checker:
             if parameter.required and (name not in block or (place and value is None)):
                 more = f": type {where}.{name}=FOLDER with {block['name']}'s files" if place else ""
                 yield f"{where}.{name} is missing{more}. {self._hint(block)}"
-            elif place and isinstance(value, str) and not Path(value).expanduser().exists():
+            elif place and isinstance(value, str) and not _exists(value):
                 yield f"{where}.{name}={value} does not exist. {self._hint(block)}"
         splits = source.attributes.get("splits", ())
         split = block.get("split")
@@ -331,3 +331,8 @@ def _quoted(keys: Iterable[str]) -> str:
 def _short(value: Any) -> str:
     text = str(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _exists(value: str) -> bool:
+    """Whether a place that a dataset names is there; an address is the dataset's to check."""
+    return "://" in value or Path(value).expanduser().exists()

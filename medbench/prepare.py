@@ -10,6 +10,7 @@ from datamodules.preparing import Preparation, prepare
 from medbench.blocks import Config
 from medbench.cli import launch, parse, table
 from medbench.config import load
+from medbench.core.classes import load_class
 from medbench.core.errors import UserError, nearest
 from medbench.core.files import check_writable
 from medbench.core.values import check_value
@@ -95,9 +96,10 @@ def read_words(words: list[str]) -> Config:
 
 
 def _open(asked: Config, library: Library) -> DataModule:
-    """The dataset without a prepared copy: that is what is to be made."""
+    """The dataset, without a prepared copy unless one is made from another."""
     scale = asked.get("scale", SCALES[0])
-    data = {key: value for key, value in asked.get("data", {}).items() if key != "prepared"}
+    given = asked.get("data", {})
+    data = {key: value for key, value in given.items() if key != "prepared"}
     if "method" in asked:
         words = [f"method={asked['method']}", f"scale={scale}"]
         words += [f"data.{key}={_typed(v)}" for key, v in data.items() if key != "name"]
@@ -106,7 +108,11 @@ def _open(asked: Config, library: Library) -> DataModule:
     else:
         block = compose_data(data, scale, library)
     asked.setdefault("data", {})["name"] = block["name"]
-    module = open_data(block | ({"prepared": None} if "prepared" in block else {}))
+    if "prepared" in block:
+        builds_on = load_class(block["class"]).builds_on_prepared
+        block |= {"prepared": given.get("prepared") if builds_on else None}
+    module = open_data(block)
+    module.preparing = True
     return module
 
 
