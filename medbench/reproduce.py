@@ -4,17 +4,19 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from medbench.cli import launch, parse
 from medbench.core.errors import UserError, nearest
 from medbench.library import Library
-from medbench.published import Row, Table, columns_of, read_table, table_names
+from medbench.published import Cell, Row, Table, columns_of, read_table, table_names
 from medbench.words import merge
 
 KEYS = ("table", "protocol", "scale", "seed", "out")
+ABSENT = "is not here yet"
+NONE = Cell(None, "-", None, "")
 USAGE = """\
 usage: python -m medbench.reproduce table=PAPER/ID [key=value ...] [--config-dir DIR]
 
@@ -29,6 +31,7 @@ show that everything runs and which way the values go.
   seed=0               several, separated by commas: seed=0,1,2
   out=outputs          folder that runs are written under
   --dry-run            print the commands and what is missing, and stop
+  --list               print the tables alone
   any other key        is handed to every run: trainer=gpu
 
 tables:
@@ -51,7 +54,8 @@ def main(argv: list[str]) -> int:
     arguments = parse(argv)
     library = Library(arguments.config_dirs)
     if arguments.help or not arguments.words:
-        print(USAGE + "\n".join(f"  {name}" for name in _reproducible(library)))
+        head = "" if arguments.list else USAGE
+        print(head + "\n".join(f"  {name}" for name in _reproducible(library)))
         return 0
     settings, rest = _split(arguments.words)
     table = read_table(settings["table"])
@@ -119,14 +123,12 @@ def plan(
 ) -> list[Line]:
     """Every row that names a method, with its commands or with what is missing."""
     lines = []
-    for row in table.rows:
-        if row.method is None:
-            continue
+    for row in rows_of(table, protocol):
         if row.method == "real":
             lines.append(Line(row, missing="real images: measured beside every row"))
             continue
         asked = (protocol.get("rows") or {}).get(row.label)
-        words, names = _words(row, asked)
+        words, names = _words(row.label, asked)
         line = Line(row, names=names)
         line.missing = _missing(row, words, protocol, library)
         if not line.missing:
@@ -141,7 +143,23 @@ def plan(
     return lines
 
 
-def _words(row: Row, asked: Any) -> tuple[list[str], Mapping[str, str]]:
+def rows_of(table: Table, protocol: Mapping[str, Any]) -> list[Row]:
+    """The published rows that name a method, and those that the protocol says are of one: where
+    the paper's text names what it compares and prints no value."""
+    published = {row.label: row for row in table.rows}
+    found = {row.label: row for row in table.rows if row.method is not None}
+    for label, asked in (protocol.get("rows") or {}).items():
+        words, _ = _words(label, asked)
+        method = next((w.partition("=")[2] for w in words if w.startswith("method=")), None)
+        if method and label not in found:
+            row = published.get(label) or Row(
+                None, label, {}, dict.fromkeys(table.columns, NONE), ""
+            )
+            found[label] = replace(row, method=method)
+    return list(found.values())
+
+
+def _words(label: str, asked: Any) -> tuple[list[str], Mapping[str, str]]:
     if isinstance(asked, Mapping):
         return str(asked["words"]).split(), asked.get("values") or {}
     return (str(asked).split() if asked else []), {}
@@ -168,7 +186,7 @@ def _missing(row: Row, words: Sequence[str], protocol: Mapping[str, Any], librar
     for command, why in (protocol.get("missing") or {}).items():
         return f"python -m {command}, which {why}, is not here yet"
     if not library.has("methods", row.method):
-        return f"the method {row.method} is not here yet"
+        return f"the method {row.method} {ABSENT}"
     if not words:
         told = ", ".join(f"{k}={v}" for k, v in row.variant.items())
         return f"no variant of {row.method} stands for it ({told})"
@@ -229,7 +247,17 @@ def describe_plan(
     left = [str(c["label"]) for key, c in table.columns.items() if key not in asked]
     if left:
         told += ["", f"columns that this protocol does not measure: {', '.join(left)}"]
-    return "\n".join(told)
+    told += ["", *table.notes] if table.notes else []
+    return "\n".join([*told, "", _counted(lines)])
+
+
+def _counted(lines: Sequence[Line]) -> str:
+    """How many rows can be run, and the methods that the others wait for."""
+    methods = [line for line in lines if line.row.method != "real"]
+    ready = sum(bool(line.commands) for line in methods)
+    absent = {str(line.row.method) for line in methods if ABSENT in line.missing}
+    names = f"; not here yet: {', '.join(sorted(absent))}" if absent else ""
+    return f"{ready} of {len(methods)} rows can be run{names}"
 
 
 def side_by_side(table: Table, lines: Sequence[Line], protocol: Mapping[str, Any]) -> str:
@@ -245,7 +273,10 @@ def side_by_side(table: Table, lines: Sequence[Line], protocol: Mapping[str, Any
         "  ".join(cell[:34].ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-    notes = [f"{line.row.label}: {line.missing}" for line in lines if line.missing]
+    missing: dict[str, list[str]] = {}
+    for line in lines:
+        missing.setdefault(line.missing, []).append(line.row.label)
+    notes = [f"{'; '.join(labels)}: {why}" for why, labels in missing.items() if why]
     for line in lines:
         for key, cell in line.row.cells.items():
             if cell.status or cell.note:
@@ -253,6 +284,7 @@ def side_by_side(table: Table, lines: Sequence[Line], protocol: Mapping[str, Any
                 notes.append(f"{line.row.label}, {table.columns[key]['label']}: {said}")
     phantom = any(result.get("phantom") for line in lines for result in line.results)
     tail = ["", "Measured on phantom data: no reproduction of the published numbers."] * phantom
+    notes += [*table.notes, _counted(lines)]
     return "\n".join([f"{table.name}: {table.caption}", "", *text, "", *notes, *tail])
 
 

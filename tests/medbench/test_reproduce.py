@@ -10,7 +10,7 @@ from medbench.core.errors import UserError
 from medbench.library import Library
 from medbench.measurement import compose_measurement
 from medbench.published import published_results, read_table, table_names
-from medbench.reproduce import main, side_by_side
+from medbench.reproduce import main, rows_of, side_by_side
 from medbench.reproduce import plan as plan_rows
 
 OUTSIDE = Path(__file__).parents[1] / "outside"
@@ -56,7 +56,9 @@ def test_every_protocol_composes(name: str, scale: str) -> None:
     if "table" in protocol:
         table = read_table(protocol["table"])
         labels = {row.label for row in table.rows}
-        assert {label for label, words in (protocol.get("rows") or {}).items() if words} <= labels
+        asked = {label for label, words in (protocol.get("rows") or {}).items() if words}
+        assert asked <= labels or not labels
+        assert rows_of(table, protocol)
         columns = {key for key, value in (protocol.get("columns") or {}).items() if value}
         assert columns <= set(table.columns) or not table.rows
 
@@ -85,8 +87,24 @@ def test_what_is_missing_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["table=msdm/text_dev_metrics", "--dry-run", "seed=0,1"]) == 0
     text = capsys.readouterr().out
     assert text.count("protocol=msdm_text_dev_metrics scale=tiny") == 6  # three rows, two seeds
+    assert "3 of 4 rows can be run; not here yet: kandinsky3" in text
     assert main(["table=radgazegen/table4", "--dry-run"]) == 0
     assert "python -m medbench.augment, which trains" in capsys.readouterr().out
+    assert main(["table=biomedjourney/table1", "--dry-run"]) == 0
+    assert "SD: the method stable_diffusion is not here yet" in capsys.readouterr().out
+    assert main(["--list"]) == 0
+    assert capsys.readouterr().out.startswith("  biomedjourney/table1 ")
+
+
+def test_a_table_whose_values_are_lost_has_its_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["table=msdm/table1", "--dry-run"]) == 0
+    text = capsys.readouterr().out
+    assert "prior of LoRA rank 128: the method kandinsky22 is not here yet" in text
+    assert "no value of it is known" in text and "0 of 10 rows can be run" in text
+    assert main(["table=msdm/table3", "--dry-run"]) == 0
+    assert "2 of 3 rows can be run" in capsys.readouterr().out
+    assert main(["table=msdm/table2"]) == 0
+    assert "decoder of LoRA rank 8 - | - - | -" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize(
