@@ -55,7 +55,7 @@ class MimicCxrJpg(DataModule):
     licence = "PhysioNet Credentialed Health Data License 1.5.0"
     citation = "Johnson et al., MIMIC-CXR-JPG (PhysioNet 2019, 2024); MIMIC-CXR (Sci Data 2019)"
     split_source = "the release's split file, or p10 to p18 against p19"
-    location = ("root", "reports", "mimic_iv", "overrides", "bad_files", "prepared")
+    location = ("root", "reports", "mimic_iv", "overrides", "label_file", "bad_files", "prepared")
 
     def __init__(
         self,
@@ -70,6 +70,7 @@ class MimicCxrJpg(DataModule):
         tokenizer: str | None = None,  # the folder of the CLIP tokenizer's files
         strip_priors: bool = False,  # without sentences that compare with an earlier image
         labels: Literal["chexpert", "negbio"] = "chexpert",
+        label_file: str | None = None,  # CSV of another labeller: study_id and the 14 labels
         test_labels: Literal["same", "radiologist"] = "same",  # radiologist: release 2.1.0
         uncertain: Uncertain = "nan",
         blank: Blank = "nan",
@@ -106,6 +107,7 @@ class MimicCxrJpg(DataModule):
             expand(mimic_iv) if mimic_iv else None,
             expand(overrides) if overrides else None,
             bad_files,
+            expand(label_file) if label_file else None,
         )
         self.phantom = self.source.marker is not None
         self._splits: dict[str, Films] = {}

@@ -72,7 +72,8 @@ class MimicJourneys(DataModule):
     licence = "PhysioNet Credentialed Health Data License 1.5.0"
     citation = "Gu et al., BiomedJourney (2023); Johnson et al., MIMIC-CXR-JPG, MIMIC-IV"
     split_source = "p19 is the test; validation by hash of the subject"
-    location = ("root", "reports", "mimic_iv", "overrides", "bad_files", "prepared", "model_url")
+    location = ("root", "reports", "mimic_iv", "overrides", "label_file", "bad_files", "prepared",
+                "model_url")  # fmt: skip
 
     def __init__(
         self,
@@ -96,6 +97,7 @@ class MimicJourneys(DataModule):
         model: str | None = None,  # its name there
         allow_remote: bool = False,  # reports may be sent to another machine
         labels: Literal["chexpert", "negbio"] = "chexpert",
+        label_file: str | None = None,  # CSV of another labeller: study_id and the 14 labels
         uncertain: Uncertain = "nan",
         blank: Blank = "nan",
         val_fraction: float = 0.1014,  # of the subjects of p10 to p18
@@ -132,6 +134,7 @@ class MimicJourneys(DataModule):
             expand(mimic_iv) if mimic_iv else None,
             expand(overrides) if overrides else None,
             bad_files,
+            expand(label_file) if label_file else None,
         )
         self.phantom = self.source.marker is not None
         self._splits: dict[str, Journeys] = {}

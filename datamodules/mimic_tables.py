@@ -136,8 +136,12 @@ def moment(date: str, time: str) -> datetime:
     return day + timedelta(seconds=float(f"0.{part}") if part else 0.0)
 
 
-def read_images(folder: Path, source: str, uncertain: str, blank: str) -> Images:
-    """Every image of the release with its split and the labels of `source` (chexpert, negbio)."""
+def read_images(
+    folder: Path, source: str, uncertain: str, blank: str, label_file: Path | None = None
+) -> Images:
+    """Every image of the release with its split and its labels.
+
+    source: chexpert or negbio, the release's own tables; label_file: another labeller's instead."""
     path = find_table(folder, f"{STEM}-metadata")
     names = ("dicom_id", "subject_id", "study_id", "ViewPosition", "StudyDate", "StudyTime")
     table = read_columns(path, names)
@@ -146,7 +150,13 @@ def read_images(folder: Path, source: str, uncertain: str, blank: str) -> Images
     require_unique(path, table, "dicom_id")
     _check_ids(path, table)
     _check_moments(path, table)
-    labels, labelled = _labels(folder, source, uncertain, blank, table["study_id"])
+    label_path = label_file or find_table(folder, f"{STEM}-{source}")
+    labels, labelled = _labels(label_path, uncertain, blank, table["study_id"])
+    if label_file and not labelled.any():
+        raise UserError(
+            f"label_file={label_file} names no study of the release in its column study_id. An id "
+            "is written as in the tables: eight digits, without the s of a file's name."
+        )
     return Images(
         folder,
         dicom=table["dicom_id"],
@@ -221,12 +231,10 @@ def _check_moments(path: Path, table: Columns) -> None:
 
 
 def _labels(
-    folder: Path, source: str, uncertain: str, blank: str, studies: np.ndarray
+    path: Path, uncertain: str, blank: str, studies: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """(n, 14) in canonical order and whether each study has a row; a left join."""
-    path = find_table(folder, f"{STEM}-{source}")
-    table = read_columns(path, ("study_id", *CANONICAL))
-    require_unique(path, table, "study_id")
+    table = _label_table(path)
     values = label_matrix(path, table, CANONICAL, uncertain, blank)
     rows = match(table["study_id"], studies)
     found = np.where(rows[:, None] >= 0, values[rows], np.float32(np.nan))
@@ -238,6 +246,15 @@ def read_radiologist(folder: Path, images: Images, uncertain: str, blank: str) -
     path = folder / f"{RADIOLOGIST}.csv"
     if not path.is_file():
         path = find_table(folder, RADIOLOGIST)
+    table = _label_table(path)
+    values = label_matrix(path, table, CANONICAL, uncertain, blank)
+    rows = match(table["study_id"], images.study)
+    kept = images.take(rows >= 0)
+    return replace(kept, labels=values[rows[rows >= 0]], labelled=np.ones(len(kept), bool))
+
+
+def _label_table(path: Path) -> Columns:
+    """The fourteen columns by their canonical names, and study_id, each study once."""
     other = {known: spelling for spelling, known in SYNONYMS.items()}
     names = [name for name in CANONICAL if name not in other]
     table = read_columns(path, ("study_id", *names), (*other, *SYNONYMS))
@@ -246,10 +263,7 @@ def read_radiologist(folder: Path, images: Images, uncertain: str, blank: str) -
             raise UserError(f"{path} has neither a column {known} nor {spelling}.")
         table.setdefault(known, table.get(spelling, np.zeros(0, "S1")))
     require_unique(path, table, "study_id")
-    values = label_matrix(path, table, CANONICAL, uncertain, blank)
-    rows = match(table["study_id"], images.study)
-    kept = images.take(rows >= 0)
-    return replace(kept, labels=values[rows[rows >= 0]], labelled=np.ones(len(kept), bool))
+    return table
 
 
 def sides(images: Images, partition: str, key: str, val_fraction: float) -> np.ndarray:

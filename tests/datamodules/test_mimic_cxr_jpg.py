@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from datamodules.labels import CANONICAL
 from datamodules.mimic_cxr_jpg import MimicCxrJpg
 from datamodules.mimic_tables import moment
 from medbench.core.errors import UserError
@@ -141,6 +142,23 @@ def test_a_study_without_labels_keeps_its_images(tmp_path: Path) -> None:
     unlabelled = next(films[i] for i in range(2) if films[i]["sample_id"] == D)
     assert np.isnan(unlabelled["labels"]).all()
     assert any("no label table" in line for line in films.funnel)
+
+
+def test_labels_of_another_labeller(tmp_path: Path) -> None:
+    """As CheXbert writes them: columns in another order, and one under its other name."""
+    root, table = write(tmp_path / "root"), tmp_path / "chexbert.csv"
+    names = ["study_id", *(n.replace("Lung Opacity", "Airspace Opacity") for n in CANONICAL[::-1])]
+    cells = ["50000009", "1.0", *[""] * 6, "-1.0", *[""] * 6]
+    table.write_text(f"{','.join(names)}\n{','.join(cells)}\n")
+    sample = data(root, label_file=str(table)).split("train")[0]
+    values = dict(zip(sample["label_names"], sample["labels"], strict=True))
+    assert values.pop("Support Devices") == 1 and np.isnan(list(values.values())).all()
+    kept = data(root, label_file=str(table), uncertain="keep").split("train")[0]
+    assert dict(zip(kept["label_names"], kept["labels"], strict=True))[names[8]] == -1
+    own, other = data(root), data(root, label_file=str(table))
+    assert own.content("train") != other.content("train")
+    table.write_text(table.read_text().replace("50000009", "s50000009"))
+    assert "names no study of the release" in mistake(root, label_file=str(table))
 
 
 def test_views_are_mapped(tmp_path: Path) -> None:
