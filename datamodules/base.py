@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datamodules.preparing import Preparation
 
 Level = Literal["fast", "full"]
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z")
 PHANTOM_MARKER = "PHANTOM.json"  # beside a release's top folder, where a phantom was written
 
 
@@ -91,13 +92,21 @@ def check_root(root: Path, expected: str) -> list[str]:
     """What is wrong with a root as a folder; `expected` is the tree that belongs there."""
     if not root.exists():
         return [f"root={root} does not exist. Set data.root=DIR; expected there:\n{expected}"]
-    if root.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".7z") and root.is_file():
+    if root.is_file() and (root.suffix.lower() in ARCHIVES or _starts_as_zip(root)):
         return [f"root={root} is an archive. Unpack it, and set data.root to the folder."]
     if not root.is_dir():
         return [f"root={root} is a file. Set data.root to the folder that holds:\n{expected}"]
     if not os.access(root, os.R_OK | os.X_OK):
         return [f"root={root} may not be read by you. Ask its owner for the right to read it."]
     return []
+
+
+def _starts_as_zip(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"PK\3\4"
+    except OSError:
+        return False
 
 
 def read_marker(root: Path) -> dict[str, Any] | None:

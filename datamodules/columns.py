@@ -2,12 +2,14 @@
 
 import csv
 import gzip
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
+from datamodules.tables import read_text
 from medbench.core.errors import UserError, nearest
 
 Columns = dict[str, np.ndarray]  # each (rows,) of bytes, all of one length
@@ -34,11 +36,9 @@ def read_columns(path: Path, columns: Sequence[str], optional: Sequence[str] = (
         raise UserError(f"The table {path} is missing.") from None
     except PermissionError:
         raise UserError(f"The table {path} may not be read; give yourself read access.") from None
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{path} is not UTF-8 ({error.reason} at byte {error.start}). Fetch it again, or save "
-            "it with that encoding."
-        ) from None
+    except UnicodeDecodeError:
+        read_text(path)  # whole, which names the line
+        raise
     except (OSError, EOFError, csv.Error) as error:
         raise UserError(f"The table {path} is damaged ({error}). Fetch it again.") from error
     return {
@@ -49,7 +49,7 @@ def read_columns(path: Path, columns: Sequence[str], optional: Sequence[str] = (
 def _places(
     path: Path, header: list[str], columns: Sequence[str], optional: Sequence[str]
 ) -> dict[str, int]:
-    twice = sorted({name for name in header if header.count(name) > 1})
+    twice = sorted(name for name, times in Counter(header).items() if times > 1)
     if twice:
         raise UserError(f"{path} has the column {twice[0]} more than once.")
     for name in columns:

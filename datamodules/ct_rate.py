@@ -67,8 +67,10 @@ class CtRate(CtDataset):
         registration: Registration = "none",
         atlas: str | None = None,
         prepared: str | None = None,
+        bad_files: str | None = None,  # a list of files to leave out, one path a line
     ) -> None:
         super().__init__()
+        self.bad_files = bad_files
         self.root, self.variant = expand(root), variant
         self.view = View(
             size, window, section, of, registration, expand(atlas) if atlas else None, prepared
@@ -110,7 +112,7 @@ class CtRate(CtDataset):
     def funnel(self) -> list[str]:
         """How many volumes each filter left."""
         self.cases()
-        return self.funnel_lines
+        return super().funnel() + self.funnel_lines
 
     def cases(self) -> list[Case]:
         return self._cases

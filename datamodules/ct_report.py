@@ -50,7 +50,7 @@ class CtReport(CtDataset):
     licence = "that of the collection"
     citation = "of the collection; layout after MedSyn (Xu et al. 2024)"
     split_source = "the manifest's column split; where it is blank, by hash of subject_id"
-    location = ("root", "prepared")
+    location = ("root", "prepared", "bad_files")
 
     def __init__(
         self,
@@ -66,9 +66,11 @@ class CtReport(CtDataset):
         registration: Registration = "none",
         atlas: str | None = None,
         prepared: str | None = None,
+        bad_files: str | None = None,  # a list of files to leave out, one path a line
         folders: Sequence[str] = MASKS,
     ) -> None:
         super().__init__()
+        self.bad_files = bad_files
         self.root, self.layout, self.table = expand(root), layout, table
         self.view = View(
             size, window, section, of, registration, expand(atlas) if atlas else None, prepared
@@ -214,7 +216,9 @@ def _label_columns(path: Path) -> list[str]:
 def _label(row: Mapping[str, str], name: str, where: str) -> float:
     cell = row[name].strip().removesuffix(".0")
     if cell not in LABEL_CODES:
-        raise UserError(f"{where}: {name} is {row[name]!r}; a label is 1, 0, -1 or blank.")
+        raise UserError(
+            f"{where}: {name} is {row[name]!r}; a label is 1, 0, -1 or blank. Mend the cell."
+        )
     return LABEL_CODES[cell]
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from datamodules.base import DataModule, Level
 from datamodules.ct_preparation import Box, prepare_ct, prepare_named
-from datamodules.inspection import inspect_files, look_at_ends
+from datamodules.inspection import describe_bad_files, inspect_files, read_bad_files
 from datamodules.preparing import Preparation, Prepared, open_prepared
 from datamodules.splits import check_leak
 from datamodules.volumes import (
@@ -75,7 +75,7 @@ class View:
     atlas: Path | None = None
     prepared: str | None = None
 
-    def mistakes(self) -> list[str]:
+    def mistakes(self, preparing: bool = False) -> list[str]:
         found = []
         if self.size and (self.size < 8 or self.of % self.size):
             found.append(
@@ -89,7 +89,7 @@ class View:
                 "registration=affine needs data.atlas=FILE, a lung mask (1 right, 2 left) as "
                 "NIfTI; datamodules.ct_preparation.make_atlas writes one from a scan."
             )
-        if self.registration == "affine" and self.prepared is None and self.size:
+        if self.registration == "affine" and not (self.prepared or preparing) and self.size:
             found.append(
                 "registration=affine takes minutes a volume: prepare the data once with python "
                 "-m medbench.prepare, then set data.prepared=DIR."
@@ -137,8 +137,10 @@ class CtDataset(DataModule):
 
     modality = "ct"
     bits = 16
-    location = ("root", "prepared")
+    location = ("root", "prepared", "bad_files")
     view: View
+    root: Path
+    bad_files: str | None = None  # a list of files to leave out, one path a line
 
     def cases(self) -> list[Case]:
         """Every case, in a fixed order."""
@@ -156,27 +158,66 @@ class CtDataset(DataModule):
 
     # contract ---------------------------------------------------------------------------
     def check(self, level: Level = "fast") -> list[str]:
-        mistakes = [*self.view.mistakes(), *self.root_mistakes()]
+        mistakes = [*self.view.mistakes(self.preparing), *self.root_mistakes()]
         if mistakes:
             return mistakes
         try:
-            cases = self.cases()
+            cases = self.used_cases
             sides: dict[str, set[str]] = {name: set() for name in self.splits}
             for case in cases:
                 sides.setdefault(case.split, set()).add(case.subject_id)
             mistakes += check_leak({name: sides[name] for name in self.splits})
-            paths = list(dict.fromkeys(_files_of(cases)))
-            if level == "fast":
-                mistakes += [w for w in map(_look, paths) if w]
-            else:
-                files = [path for path in paths if path.is_file()]
-                mistakes += inspect_files(files, "fast").sentences(Path("/"))
-                mistakes += _read_all(cases)
+            mistakes += self._look(cases, level)
             if self.view.prepared:
                 self._opened()
         except UserError as error:
             mistakes += error.mistakes
         return mistakes
+
+    def _look(self, cases: Sequence[Case], level: Level) -> list[str]:
+        """Sentences of bad files; at the full level a volume is read with its guards and masks."""
+        paths = list(dict.fromkeys(_files_of(cases)))
+        mistakes = [
+            f"{p} is an empty folder." for p in paths if p.is_dir() and not any(p.iterdir())
+        ]
+        files = [path for path in paths if not path.is_dir()]
+        found = inspect_files(files, "fast", work=self.work, label="check files")
+        if level == "full":
+            volumes = {str(case.volume): case for case in cases if case.volume is not None}
+            left = [Path(name) for name in volumes if Path(name) not in found.bad]
+            look = partial(look_at_case, volumes)
+            read = inspect_files(left, "full", work=self.work, look=look, label="read volumes")
+            found.bad |= read.bad
+        return mistakes + found.sentences(self.root)
+
+    def funnel(self) -> list[str]:
+        return describe_bad_files(self._left_out) + self._empty_texts()
+
+    def _empty_texts(self) -> list[str]:
+        """Cases whose text says nothing stay, and are counted."""
+        section = self.view.section
+        told = [case for case in self.used_cases if case.texts is not None]
+        mute = [c.sample_id for c in told if not texts_of(c.texts or {}, section)["text"]]
+        if not mute:
+            return []
+        return [f"{len(mute)} of {len(told)} texts ({section}) are empty, such as {mute[0]}'s"]
+
+    @cached_property
+    def _left_out(self) -> set[str]:
+        """The files of `bad_files`, relative to the root."""
+        files = _files_of(self.cases())
+        return read_bad_files(self.bad_files, {self._name(path) for path in files})
+
+    @cached_property
+    def used_cases(self) -> list[Case]:
+        """The cases without those that have a file in `bad_files`."""
+        bad = self._left_out
+        if not bad:
+            return self.cases()
+        return [c for c in self.cases() if not bad & {self._name(p) for p in _files_of([c])}]
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
 
     def content(self, split: str) -> Any:
         cases = self._cases_of(split)
@@ -189,13 +230,15 @@ class CtDataset(DataModule):
             raise UserError(*mistakes)
         cases = self._cases_of(name)
         if not cases:
-            raise UserError(f"There are no cases in {name}.")
+            raise UserError(
+                f"{self.root}: there are no cases in {name} (split by {self.split_source})."
+            )
         prepared = self._opened() if self.view.prepared and name != REPORTS else None
         return CtCases(cases, self.view, self.label_names(), prepared)
 
     def preparations(self) -> dict[str, Preparation]:
         """`ct`: on one grid of `of`^3 voxels, with lobes, airways, vessels and lungs."""
-        cases = {case.key: case for case in self.cases() if case.volume is not None}
+        cases = {case.key: case for case in self.used_cases if case.volume is not None}
         view = self.view
         settings = {"of": view.of, "registration": view.registration}
         atlas = hash_file(view.atlas) if view.atlas else None
@@ -216,7 +259,7 @@ class CtDataset(DataModule):
         known = (*self.splits, REPORTS)
         if name not in known:
             raise UserError(f"split {name} does not exist. Known: {', '.join(known)}.")
-        return [case for case in self.cases() if case.split == name]
+        return [case for case in self.used_cases if case.split == name]
 
 
 def _files_of(cases: Iterable[Case]) -> Iterable[Path]:
@@ -230,22 +273,14 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else -1
 
 
-def _look(path: Path) -> str | None:
-    if path.is_dir():
-        return None if any(path.iterdir()) else f"{path} is an empty folder."
-    return look_at_ends(path)
-
-
-def _read_all(cases: Sequence[Case]) -> list[str]:
-    mistakes: list[str] = []
-    for case in cases:
-        if case.volume is None:
-            continue
-        try:
-            read_masks(case, read_case(case), case.masks)
-        except UserError as error:
-            mistakes += error.mistakes
-    return mistakes
+def look_at_case(cases: Mapping[str, Case], path: Path) -> str | None:
+    """What is wrong with the volume at a path, or with its masks."""
+    case = cases[str(path)]
+    try:
+        read_masks(case, read_case(case), case.masks)
+    except UserError as error:
+        return str(error)
+    return None
 
 
 class CtCases:

@@ -2,7 +2,9 @@
 
 A bare folder is a sample set of unknown provenance: one reader serves both."""
 
+import os
 from collections import defaultdict
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from datamodules.base import DataModule, Level, Split, check_root, expand
 from datamodules.folder_rows import bare_row, keys_of, manifest_rows, table_rows
 from datamodules.geometry import Fit, Mode
 from datamodules.inspection import describe_bad_files, inspect_files, read_bad_files
-from datamodules.pictures import KINDS, check_window, decode, kind_of, to_unit
+from datamodules.pictures import KINDS, check_window, decode, kind_of, says_inverted, to_unit
 from datamodules.preparing import Preparation, open_prepared
 from datamodules.resizing import PictureReader, resized
 from medbench.core.batch import Sample
@@ -96,7 +98,19 @@ class Folder(DataModule):
 
     def funnel(self) -> list[str]:
         self.rows()
-        return describe_bad_files(self._left_out)
+        return describe_bad_files(self._left_out) + self._turned()
+
+    def _turned(self) -> list[str]:
+        """DICOM files whose low values are bright, which reading turns over."""
+        files = [row["meta"]["file"] for row in self.rows()]
+        dicoms = [name for name in files if kind_of(Path(name)) == "dicom"]
+        turned = [name for name in dicoms if says_inverted(self.root / name)]
+        if not turned:
+            return []
+        return [
+            f"{len(turned)} of {len(dicoms)} DICOM files are MONOCHROME1 (low values are bright), "
+            f"such as {turned[0]}: they are turned over when they are read"
+        ]
 
     def split(self, name: str) -> Split:
         if name not in self.splits:
@@ -164,7 +178,7 @@ class Folder(DataModule):
         return "validation" if place < self.test + self.validation else "train"
 
     def _from_files(self) -> list[Sample]:
-        found = sorted(p for p in self.root.rglob("*") if kind_of(p) and p.is_file())
+        found = sorted(p for p in files_below(self.root) if kind_of(p) and p.is_file())
         names = [p.relative_to(self.root).as_posix() for p in found]
         if not names:
             raise UserError(f"{self.root} holds no images; {', '.join(KINDS)} are read.")
@@ -175,6 +189,19 @@ class Folder(DataModule):
     def _found_table(self) -> Path | None:
         found = [self.root / f"captions{suffix}" for suffix in (".csv", ".jsonl")]
         return next((path for path in found if path.is_file()), None)
+
+
+def files_below(root: Path) -> Iterator[Path]:
+    """Every file; a folder that may not be listed is an error, where a glob would pass it by."""
+    for folder, _, names in os.walk(root, onerror=_refuse):
+        yield from (Path(folder, name) for name in names)
+
+
+def _refuse(error: OSError) -> None:
+    raise UserError(
+        f"{error.filename} may not be listed by you ({error.strerror}). Ask its owner for the "
+        "right to read it, or move it out of data.root."
+    )
 
 
 def _mixed(paths: list[Path]) -> list[str]:

@@ -263,10 +263,11 @@ def _guess(head: bytes) -> str:
 
 def _nifti_ends(path: Path, size: int, tail: bytes) -> str | None:
     """Whether header and length agree: a .gz tells its unpacked length in its last four bytes."""
-    from datamodules.nifti import read_header
+    from datamodules.nifti import check_affine, read_header
 
     try:
         header = read_header(path)
+        check_affine(header)
     except UserError as error:
         return str(error)
     if path.suffix != ".gz":
@@ -340,10 +341,19 @@ def _missing(paths: Sequence[Path]) -> set[Path]:
     for path in paths:
         folder = path.parent
         if folder not in folders:
-            folders[folder] = set(os.listdir(folder)) if folder.is_dir() else set()
+            folders[folder] = _listed(folder)
         if path.name not in folders[folder]:
             missing.add(path)
     return missing
+
+
+def _listed(folder: Path) -> set[str]:
+    try:
+        return set(os.listdir(folder)) if folder.is_dir() else set()
+    except PermissionError:
+        raise UserError(
+            f"{folder} may not be listed by you. Ask its owner for the right to read it."
+        ) from None
 
 
 def read_bad_files(listed: str | None, used: Mapping[str, object] | set[str]) -> set[str]:

@@ -2,6 +2,7 @@
 
 Sentences for every bad file stand here; a file is never replaced, skipped or straightened."""
 
+import re
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ KINDS = {
     ".nii.gz": "nifti",
     ".npz": "npz",
 }
+HEAD = 1 << 16  # bytes of a DICOM file in which its tags are looked for
+PHOTOMETRIC = re.compile(rb"\x28\x00\x04\x00(?:CS)?.{2,4}MONOCHROME1", re.DOTALL)
 NPZ_KEYS = ("image", "ct", "volume", "data")
 
 
@@ -125,6 +128,15 @@ def _read_dicom(path: Path) -> tuple[Array, Info]:
         inverted=tags.get("0028|0004", "") == "MONOCHROME1",
     )
     return pixels, info
+
+
+def says_inverted(path: Path) -> bool:
+    """Whether the head of a DICOM file says MONOCHROME1, without reading its pixels."""
+    try:
+        with path.open("rb") as file:
+            return PHOTOMETRIC.search(file.read(HEAD)) is not None
+    except OSError:  # reading it says why
+        return False
 
 
 def _dicom_range(tags: dict[str, str]) -> tuple[float | None, float | None]:

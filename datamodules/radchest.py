@@ -55,8 +55,10 @@ class RadChest(CtDataset):
         registration: Registration = "none",
         atlas: str | None = None,
         prepared: str | None = None,
+        bad_files: str | None = None,  # a list of files to leave out, one path a line
     ) -> None:
         super().__init__()
+        self.bad_files = bad_files
         self.root, self.opacity, self.axes = expand(root), tuple(opacity), axes
         self.view = View(
             size,
@@ -121,14 +123,17 @@ class RadChest(CtDataset):
         wanted = {name: self._columns(path, header, name) for name in TARGETS}
         needed = sorted({column for columns in wanted.values() for column in columns})
         table = read_table(path, ("NoteAcc_DEID", *needed))
-        labels = {row["NoteAcc_DEID"]: row for row in table}
+        unique(table, "NoteAcc_DEID", path)
+        labels = {row["NoteAcc_DEID"]: (n, row) for n, row in enumerate(table, start=2)}
         cases = []
         for file in files:
             name = file.stem
             if name not in metadata or name not in labels:
                 missing = where if name not in metadata else str(path)
                 raise UserError(f"{missing} has no row for {file.name}, which lies in the folder.")
-            cases.append(self._case(prefix, file, metadata[name], labels[name], wanted, where))
+            number, told = labels[name]
+            values = _values(told, wanted, f"{path}, row {number}")
+            cases.append(self._case(prefix, file, metadata[name], values, where))
         return cases
 
     def _columns(self, path: Path, header: Sequence[str], target: str) -> list[str]:
@@ -154,18 +159,10 @@ class RadChest(CtDataset):
         prefix: str,
         file: Path,
         row: Row,
-        labels: Row,
-        wanted: Mapping[str, Sequence[str]],
+        values: tuple[float, ...],
         where: str,
     ) -> Case:
         spacing = _spacing(row.get("final_spacing", ""), f"{where}, {file.stem}")
-        values = []
-        for target in TARGETS:
-            cells = {labels[column].removesuffix(".0") for column in wanted[target]}
-            if not cells <= {"0", "1"}:
-                odd = sorted(cells - {"0", "1"})[0]
-                raise UserError(f"The labels of {file.stem} hold {odd!r}; they are 0 or 1.")
-            values.append(float("1" in cells))
         return Case(
             file.stem,
             row["MRN_DEID"],
@@ -174,11 +171,23 @@ class RadChest(CtDataset):
             Reading("hu", 1, 0, spacing, self.axes[::-1]),
             {},
             None,
-            tuple(values),
+            values,
             _age(row.get("PatientAge", "")),
             "axes",
             {"sex": row.get("PatientSex", ""), "manufacturer": row.get("Manufacturer", "")},
         )
+
+
+def _values(row: Row, wanted: Mapping[str, Sequence[str]], where: str) -> tuple[float, ...]:
+    """1 where any column of a target is 1."""
+    for column in (name for columns in wanted.values() for name in columns):
+        if row[column].removesuffix(".0") not in ("0", "1"):
+            raise UserError(
+                f"{where}: {column} is {row[column]!r}; a label is 0 or 1. Mend the cell, or "
+                "fetch the table again."
+            )
+    ones = [{row[column].removesuffix(".0") for column in wanted[target]} for target in TARGETS]
+    return tuple(float("1" in cells) for cells in ones)
 
 
 def read_header(path: Path) -> list[str]:

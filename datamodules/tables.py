@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -58,11 +59,16 @@ def read_text(path: Path) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        row = data[: error.start].count(b"\n") + 1
-        raise UserError(
-            f"{path}, line {row}: byte 0x{data[error.start]:02x} is not UTF-8; parts of the file "
-            "have another encoding. Save it as UTF-8."
-        ) from None
+        raise UserError(undecodable(path, data, error.start)) from None
+
+
+def undecodable(path: Path, data: bytes, at: int) -> str:
+    """The sentence about a byte that is not UTF-8, with its line."""
+    line = data[:at].count(b"\n") + 1
+    return (
+        f"{path}, line {line}: byte 0x{data[at]:02x} is not UTF-8; parts of the file have another "
+        "encoding. Save it as UTF-8."
+    )
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -126,16 +132,16 @@ def _cell(value: object) -> str:
 def _check_header(path: Path, header: list[str]) -> None:
     if not header:
         raise UserError(f"The table {path} has no lines.")
-    twice = [name for name in dict.fromkeys(header) if header.count(name) > 1]
+    twice = [name for name, times in Counter(header).items() if times > 1]
     if twice:
         raise UserError(f"{path} has the column {twice[0]!r} more than once; rename one of them.")
 
 
 def _missing(path: Path, missing: list[str], header: list[str]) -> str:
     names = ", ".join(missing)
-    close = nearest(missing[0], header).removesuffix("?") if len(missing) == 1 else ""
+    close = nearest(missing[0], header) if len(missing) == 1 else ""
     shown = ", ".join(header[:20]) + (", ..." if len(header) > 20 else "")
-    return f"{path}, line 1: the column {names} is missing{close}. The file has: {shown}."
+    return f"{path}, line 1: the column {names} is missing{close or '.'} The file has: {shown}."
 
 
 def unique(rows: Sequence[Row], column: str, path: Path) -> None:

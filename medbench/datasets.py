@@ -58,11 +58,27 @@ def look_at(block: Config, module: DataModule, level: str) -> dict[str, Any]:
     }
     if not mistakes:
         try:
-            found["splits"] = {name: len(module.split(name)) for name in module.splits}
             found["funnel"] = module.funnel()
+            found["splits"], empty = count_splits(module)
+            found["funnel"] += empty
         except UserError as error:
             found["missing"] = list(error.mistakes)
     return found | {"seconds": round(time.monotonic() - began, 1)}
+
+
+def count_splits(module: DataModule) -> tuple[dict[str, int], list[str]]:
+    """Samples of each split, and why one has none; stops when none has any."""
+    counts: dict[str, int] = {}
+    why: list[str] = []
+    for name in module.splits:
+        try:
+            counts[name] = len(module.split(name))
+        except UserError as error:
+            counts[name] = 0
+            why += error.mistakes
+    if not any(counts.values()):
+        raise UserError(*why)
+    return counts, why
 
 
 def show(found: dict[str, Any], block: Config) -> list[str]:

@@ -191,7 +191,8 @@ def main() -> None:
     parser.add_argument("phantom", choices=sorted(SHEETS))
     parser.add_argument("file", type=Path)
     given = parser.parse_args()
-    lay_out(SHEETS[given.phantom]()).save(given.file, optimize=True)
+    sheet = lay_out(SHEETS[given.phantom]())
+    sheet.quantize(256, dither=Image.Dither.NONE).save(given.file, optimize=True)
 
 
 if __name__ == "__main__":
