@@ -70,8 +70,9 @@ def parse(argv: Sequence[str]) -> Arguments:
         elif name == "--list":
             if not sign:
                 value = rest.pop(0) if rest and "=" not in rest[0] and rest[0][0] != "-" else "all"
-            if value not in (*LISTED, "all"):
-                close = nearest(value, LISTED) or f"; it takes {', '.join(LISTED)}."
+            known = (*LISTED, "metrics")
+            if value not in (*known, "all"):
+                close = nearest(value, known) or f"; it takes {', '.join(known)}."
                 mistakes.append(f"--list {value} is not known{close}")
             found.list = value
         elif word.startswith("-"):
@@ -97,7 +98,7 @@ def answer(arguments: Arguments, library: Library) -> str | None:
 def list_text(group: str, library: Library, as_json: bool = False) -> str:
     """Names, each with the first line of what its file says."""
     groups = LISTED if group == "all" else (group,)
-    found = {g: {n: library.describe(g, n) for n in library.names(g)} for g in groups}
+    found = {g: _entries(g, library) for g in groups}
     if as_json:
         return json.dumps(found, indent=1, ensure_ascii=False)
     lines = []
@@ -105,6 +106,14 @@ def list_text(group: str, library: Library, as_json: bool = False) -> str:
         lines += [f"{name}:", *table(entries.items())]
         lines += [] if entries else ["  none yet"]
     return "\n".join(lines)
+
+
+def _entries(group: str, library: Library) -> dict[str, str]:
+    if group != "metrics":
+        return {name: library.describe(group, name) for name in library.names(group)}
+    from benchmarks.metrics.declaration import known_metrics  # needs NumPy, as no other list does
+
+    return {name: metric.says for name, metric in known_metrics().items()}
 
 
 def help_text(words: Sequence[str], library: Library) -> str:
@@ -163,7 +172,7 @@ _GROUP_WORDS = {
 }
 _OPTIONS = {
     "--help": "this text; with method=NAME also that method's keys",
-    "--list [GROUP]": f"the names of {', '.join(LISTED)}",
+    "--list [GROUP]": f"the names of {', '.join(LISTED)}; or metrics",
     "--print-config": "print the composed config and stop",
     "--dry-run": "build everything without weights, print the plan and stop",
     "--json": "plan, list and result for programs",

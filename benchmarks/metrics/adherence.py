@@ -13,6 +13,7 @@ Asked = Mapping[str, float]
 
 @metric(
     "adherence",
+    says="how often an image shows what its prompt asks",
     direction="higher",
     needs=JUDGED,
     min_samples=2,

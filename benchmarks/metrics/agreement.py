@@ -8,6 +8,7 @@ from medbench.core.errors import UserError
 
 @metric(
     "clip_similarity",
+    says="cosine of an image and its own text",
     direction="higher",
     needs=EMBEDDINGS,
     min_samples=1,
@@ -22,6 +23,7 @@ def clip_similarity(image_embeddings: np.ndarray, text_embeddings: np.ndarray) -
 
 @metric(
     "clip_score",
+    says="100 times clip_similarity, never below 0",
     direction="higher",
     needs=EMBEDDINGS,
     min_samples=1,
@@ -36,6 +38,7 @@ def clip_score(image_embeddings: np.ndarray, text_embeddings: np.ndarray) -> np.
 
 @metric(
     "posture_alignment",
+    says="how close the chest is to its canonical posture, 0 at best",
     direction="higher",
     needs=POSTURE,
     min_samples=1,

@@ -68,6 +68,7 @@ TINY = 1e-7  # scores are kept this far from 0 and 1 in a divergence
 
 @metric(
     "auroc",
+    says="whether the asked findings show, finding by finding",
     direction="higher",
     needs=LABELLED,
     min_samples=2,
@@ -107,6 +108,7 @@ def auroc(
 
 @metric(
     "kl_bernoulli",
+    says="how far the classifier's scores are from those of the reference image",
     direction="lower",
     needs=SCORE_PAIRS,
     min_samples=1,
@@ -122,6 +124,7 @@ def kl_bernoulli(real_scores: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
 @metric(
     "kl_as_printed",
+    says="kl_bernoulli by the formula that a paper prints",
     direction="lower",
     needs=SCORE_PAIRS,
     min_samples=1,
@@ -138,6 +141,7 @@ def kl_as_printed(real_scores: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
 @metric(
     "inception_score",
+    says="sure of each image's class, and many classes in all",
     direction="higher",
     needs=PROBABILITIES,
     min_samples=20,

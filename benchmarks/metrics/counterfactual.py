@@ -12,6 +12,7 @@ ACCURACIES, RETENTIONS = ("pathology_auroc",), ("race_auroc", "age_pearson")
 
 @metric(
     "cmig",
+    says="shows the new finding and keeps whose image it is",
     direction="higher",
     needs=COUNTERFACTUAL,
     may_need=("anatomy_dice",),

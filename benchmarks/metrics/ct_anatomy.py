@@ -32,6 +32,7 @@ def _volume_metric(name: str, part: str, unit_mm3: float, true_spacing: bool) ->
 
     @metric(
         name if true_spacing else f"{name}_unit",
+        says=f"{name.replace('_', ' ')} in a CT, in {unit_mm3 / 1e3:g} ml",
         direction="none",
         needs=VOLUMES,
         min_samples=1,
@@ -58,6 +59,7 @@ pleural_effusion_volume_unit = _volume_metric("pleural_effusion_volume", "effusi
 
 @metric(
     "laa_950",
+    says="share of emphysematous lung in a CT",
     direction="none",
     needs=VOLUMES,
     min_samples=1,
@@ -83,6 +85,7 @@ def laa_950(volumes_hu: Volumes, volume_masks: Masks, spacing_mm: np.ndarray) ->
 
 @metric(
     "cardiothoracic_ratio",
+    says="width of the heart over that of the chest in a CT",
     direction="none",
     needs=VOLUMES,
     min_samples=1,
@@ -114,6 +117,7 @@ def _width(plane: np.ndarray) -> int:
 
 @metric(
     "dice_lobe",
+    says="overlap of the five lobes",
     direction="higher",
     needs=MASKS,
     min_samples=1,
@@ -141,6 +145,7 @@ def dice_lobe(real_masks: Mapping[str, Volumes], fake_masks: Mapping[str, Volume
 
 @metric(
     "dice_airway",
+    says="overlap of the airway",
     direction="higher",
     needs=MASKS,
     min_samples=1,
@@ -156,6 +161,7 @@ def dice_airway(real_masks: Mapping[str, Volumes], fake_masks: Mapping[str, Volu
 
 @metric(
     "arm_ttest",
+    says="whether one prompt gives larger values than another",
     direction="none",
     needs=ARMS,
     min_samples=2,

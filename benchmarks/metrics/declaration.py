@@ -89,6 +89,7 @@ class Metric:
 
     name: str
     function: Callable[..., Any]
+    says: str  # what it says, in a few words
     direction: str  # of a better value: "lower", "higher", or "none" for a plain measurement
     needs: tuple[str, ...]  # of INPUTS
     min_samples: int  # of each set
@@ -126,6 +127,7 @@ class Metric:
 def metric(
     name: str,
     *,
+    says: str,
     direction: str,
     needs: tuple[str, ...],
     min_samples: int,
@@ -148,6 +150,7 @@ def metric(
         found = Metric(
             name=name,
             function=function,
+            says=says,
             direction=direction,
             needs=needs,
             min_samples=min_samples,

@@ -28,6 +28,7 @@ def fid_of_parts(gram: Gram, one: np.ndarray, other: np.ndarray) -> float:
 
 @metric(
     "fid",
+    says="how far apart two sets of features are, as Gaussians",
     direction="lower",
     needs=FEATURES,
     min_samples=2,
@@ -51,6 +52,7 @@ def fid(real: np.ndarray, fake: np.ndarray) -> float:
 
 @metric(
     "official_fid",
+    says="the competition scorer's own distance; compares with no `fid`",
     direction="lower",
     needs=OUTPUTS,
     min_samples=2,
@@ -66,6 +68,7 @@ def official_fid(real_outputs: np.ndarray, fake_outputs: np.ndarray) -> float:
 
 @metric(
     "radiomics_fd",
+    says="distance of grey values and textures, without a network",
     direction="lower",
     needs=FEATURES,
     min_samples=2,

@@ -38,6 +38,7 @@ def kid_of_parts(
 
 @metric(
     "kid",
+    says="distance of two sets without assuming Gaussians",
     direction="lower",
     needs=FEATURES,
     min_samples=2,
@@ -72,6 +73,7 @@ def kid(
 
 @metric(
     "mmd_rbf_median",
+    says="distance that sees any difference between the distributions",
     direction="lower",
     needs=FEATURES,
     min_samples=2,
@@ -97,6 +99,7 @@ def mmd_rbf_median(real: np.ndarray, fake: np.ndarray) -> float:
 
 @metric(
     "cmmd",
+    says="distance of CLIP embeddings, usable at small n",
     direction="lower",
     needs=FEATURES,
     min_samples=2,

@@ -56,6 +56,7 @@ def manifold_of_parts(
 
 @metric(
     "prc",
+    says="how many fakes look real; how much of the real set is reached",
     direction="higher",
     needs=FEATURES,
     min_samples=4,
@@ -73,6 +74,7 @@ def prc(real: np.ndarray, fake: np.ndarray, *, k: int = 3) -> dict[str, float]:
 
 @metric(
     "density_coverage",
+    says="like prc, less swayed by outliers",
     direction="higher",
     needs=FEATURES,
     min_samples=6,
@@ -90,6 +92,7 @@ def density_coverage(real: np.ndarray, fake: np.ndarray, *, k: int = 5) -> dict[
 
 @metric(
     "manifold",
+    says="precision, recall, density and coverage in one pass",
     direction="higher",
     needs=FEATURES,
     min_samples=6,

@@ -13,6 +13,7 @@ Maps = Mapping[str, Sequence[np.ndarray]]
 
 @metric(
     "dice",
+    says="overlap of each structure's masks",
     direction="higher",
     needs=MASKS,
     min_samples=1,
@@ -31,6 +32,7 @@ def dice(real_masks: Maps, fake_masks: Maps) -> dict[str, np.ndarray]:
 
 @metric(
     "iou",
+    says="overlap of each structure's masks over their union (mIoU)",
     direction="higher",
     needs=MASKS,
     min_samples=1,
@@ -47,6 +49,7 @@ def iou(real_masks: Maps, fake_masks: Maps) -> dict[str, np.ndarray]:
 
 @metric(
     "control_consistency",
+    says="how well an image repeats the map that it was drawn from",
     direction="higher",
     needs=CONTROLS,
     min_samples=1,

@@ -28,6 +28,7 @@ class Match:
 
 @metric(
     "memorisation",
+    says="whether training images come back",
     direction="lower",
     needs=PRIVACY,
     min_samples=20,
@@ -68,6 +69,7 @@ def memorisation(
 
 @metric(
     "reidentification",
+    says="whether a training patient can be told from a generated image",
     direction="lower",
     needs=REIDENTIFICATION,
     min_samples=20,

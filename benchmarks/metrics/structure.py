@@ -29,6 +29,7 @@ class Moments:
 
 @metric(
     "ssim",
+    says="likeness of an image and its reference, structure by structure",
     direction="higher",
     needs=IMAGE_PAIRS,
     min_samples=1,
@@ -48,6 +49,7 @@ def ssim(real_images: Images, fake_images: Images) -> np.ndarray:
 
 @metric(
     "psnr",
+    says="likeness of an image and its reference, pixel by pixel",
     direction="higher",
     needs=IMAGE_PAIRS,
     min_samples=1,
@@ -66,6 +68,7 @@ def psnr(real_images: Images, fake_images: Images) -> np.ndarray:
 
 @metric(
     "ms_ssim",
+    says="likeness of generated images to each other: low means diverse",
     direction="lower",
     needs=IMAGES,
     may_need=("groups",),
@@ -91,6 +94,7 @@ def ms_ssim(
 
 @metric(
     "ms_ssim_k",
+    says="ms_ssim for images of 160 pixels or fewer",
     direction="lower",
     needs=IMAGES,
     may_need=("groups",),

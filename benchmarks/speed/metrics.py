@@ -3,6 +3,7 @@
     python -m benchmarks.speed.metrics folders [n=500] [pairs=1000] [rounds=3] [size=299]
     python -m benchmarks.speed.metrics frechet [rounds=3]
     python -m benchmarks.speed.metrics neighbours [n=10000]
+    python -m benchmarks.speed.metrics memory [n=5000]
 
 `folders` lets every tool measure the same two folders of n images, in turns, each in a process of
 its own with one thread; the median of the rounds counts. A tool that is not installed is left out,
@@ -39,6 +40,7 @@ def main() -> None:
         "folders": folders,
         "frechet": frechet,
         "neighbours": neighbours,
+        "memory": memory,
     }
     known[what](**given)
 
@@ -203,6 +205,48 @@ def neighbours(n: int = 10_000, dimensions: int = 2048) -> None:
         took = taken(started)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
         print(f"{n:,} x {dimensions:,}: {took}, at most {peak:.2f} GB, {values}")
+
+
+class Looking:
+    """An extractor that costs next to nothing and notes the memory of the process."""
+
+    fingerprint, channels = "2,048 grey values", 3
+
+    def __init__(self) -> None:
+        self.label_names: list[str] = []
+        self.seen, self.resident = 0, [resident()]
+
+    def prepare(self, image: np.ndarray) -> np.ndarray:
+        return image
+
+    def extract(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        self.seen += len(images)
+        if self.seen // 500 >= len(self.resident):
+            self.resident.append(resident())
+        flat = images.reshape(len(images), -1)[:, :2048]
+        return np.ascontiguousarray(flat), np.zeros((len(images), 0), np.float32)
+
+
+def memory(n: int = 5000, size: int = 299) -> None:
+    """Memory of the process while a pass over a folder goes on, every 500 images."""
+    from benchmarks.features import extract
+    from benchmarks.sources import folder_source
+
+    with tempfile.TemporaryDirectory() as place:
+        write_images(Path(place), 50, size)
+        for i in range(50, n):
+            os.link(Path(place) / f"fake/{i % 50:05d}.png", Path(place) / f"fake/{i:05d}.png")
+        source, looking = folder_source(Path(place) / "fake"), Looking()
+        extract(source, {"looking": looking}, size, Path(place), "memory", quiet=True)
+    told = ", ".join(f"{megabytes:,.0f}" for megabytes in looking.resident)
+    print(f"{n:,} images of {size}, MB before and after every 500: {told}")
+
+
+def resident() -> float:
+    """MB of memory that this process holds, without pages of files."""
+    text = Path("/proc/self/status").read_text(encoding="ascii")
+    line = next(line for line in text.splitlines() if line.startswith("RssAnon"))
+    return int(line.split()[1]) / 1024
 
 
 def features(n: int, dimensions: int, seed: int) -> np.ndarray:

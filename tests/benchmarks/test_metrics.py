@@ -1,11 +1,14 @@
 """Metrics against closed forms, independent implementations and laws."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.linalg import sqrtm
 
+from benchmarks import listing
 from benchmarks.metrics.adherence import adherence
-from benchmarks.metrics.declaration import FEATURES, Metric, known_metrics, load_metric
+from benchmarks.metrics.declaration import FEATURES, INPUTS, Metric, known_metrics, load_metric
 from benchmarks.metrics.frechet import fid
 from benchmarks.metrics.kernel import WHOLE, kid
 from benchmarks.metrics.manifold import prc
@@ -103,6 +106,17 @@ def test_kid_equals_torchmetrics_on_the_same_subset() -> None:
     assert ours == pytest.approx(0.09479598034034442, rel=1e-6)
 
 
+def test_kid_subsets_are_of_equal_size_in_sets_that_are_not() -> None:
+    """A subset of 20 real and 20 generated images, whatever the sets hold."""
+    real, fake = draw(1, 40, 8), draw(2, 90, 8, 0.5)
+    found = kid(real, fake, rng=stream(), subset_size=20, subsets=3)
+    rng = stream()
+    ones, others = ([rng.permutation(n)[:20] for _ in range(3)] for n in (40, 90))
+    pairs = zip(ones, others, strict=True)
+    by_hand = np.mean([kid_by_loops(real[i], fake[j]) for i, j in pairs])
+    assert found == pytest.approx(by_hand, rel=1e-10)
+
+
 def test_kid_by_whole_kernel_equals_kid_by_subsets(monkeypatch: pytest.MonkeyPatch) -> None:
     real, fake = draw(1, 120, 8), draw(2, 150, 8, 0.2)
     whole = kid(real, fake, rng=stream(), subset_size=40, subsets=20)
@@ -195,7 +209,7 @@ def test_adherence_of_the_truth_is_one() -> None:
 
 @pytest.mark.parametrize("metric", known_metrics().values(), ids=lambda m: m.name)
 def test_every_metric_declares_itself(metric: Metric) -> None:
-    assert metric.min_samples >= 1 and metric.version >= 1 and metric.source
+    assert metric.min_samples >= 1 and metric.version >= 1 and metric.source and metric.says
     assert load_metric(metric.name) is metric
 
 
@@ -208,6 +222,14 @@ def test_a_metric_on_features_is_deterministic_and_finite() -> None:
             first, second = (metric.values(real, fake, **sizes, **r) for r in randomness)
             assert first == second and set(first) == set(metric.gives)
             assert np.isfinite(list(first.values())).all()
+
+
+def test_the_page_shows_the_table_that_the_declarations_make() -> None:
+    """Print it anew with: python -m benchmarks.listing"""
+    page = Path(__file__).resolve().parents[2] / "docs/metrics.md"
+    assert listing.table() in page.read_text(encoding="utf-8")
+    assert set(listing.GIVEN) | set(listing.NETWORK) <= set(INPUTS)
+    assert set(listing.OWN_NETWORK) <= set(known_metrics())
 
 
 def test_an_unknown_metric_is_named() -> None:

@@ -57,6 +57,11 @@ def test_lists_hold_every_file_with_what_it_says() -> None:
     )
 
 
+def test_metrics_are_listed_with_what_they_say() -> None:
+    text = list_text(parse(["--list", "metrics"]).list or "", Library())
+    assert "fid " in text and "how far apart two sets of features are" in text
+
+
 def test_help_holds_settings_and_the_keys_of_a_method() -> None:
     text = help_text(["method=toy"], Library([TOYS]))
     for part in ('scale    one of tiny, paper = "tiny"', "trainer.threads", "examples:", "no_text"):
