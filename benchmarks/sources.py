@@ -34,10 +34,15 @@ class Source:
         return describe(self.samples, index)
 
 
-def folder_source(root: str | Path, arm: str | None = None, table: str | None = None) -> Source:
-    """A sample set's arm, or a bare folder of images."""
-    folder = Folder(str(root), table, arm)
-    content = fingerprint(["folder", folder.content(ALL)])
+def folder_source(
+    root: str | Path,
+    arm: str | None = None,
+    table: str | None = None,
+    window: tuple[float, float] | None = None,
+) -> Source:
+    """A sample set's arm, or a bare folder of images; window: the values of -1 and 1."""
+    folder = Folder(str(root), table, arm, window=window)
+    content = fingerprint(["folder", folder.content(ALL), *([window] if window else [])])
     return Source(folder.split(ALL), content, folder.requests())
 
 

@@ -14,7 +14,7 @@ from medbench.library import Library
 
 KEYS = (
     *("real", "fake", "protocol", "data", "captions", "real_captions", "seed", "scale"),
-    *("out", "record", "export", "tracking.uri"),
+    *("out", "record", "export", "tracking.uri", "window"),
 )
 PLACES = ("fake", "real", "captions", "real_captions")
 BELOW = ("extractors", "protocol", "data", "reals")  # keys with keys below them
@@ -30,6 +30,7 @@ or is a sample set that a run has left. Nothing is trained but the protocol's ow
   protocol=NAME        one of those below, or a YAML file of yours
   captions=FILE        CSV or JSONL of the generated images: file, text, and a column for each label
   real_captions=FILE   the same of the real images
+  window=LOW,HIGH      values that are black and white in files whose type does not say (CT, floats)
   record=NAME          put the result on the leaderboard under this name
   scale=paper          of a protocol that has two: tiny measures without released weights
   seed=0               of subsets, halves and bootstraps

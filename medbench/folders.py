@@ -6,8 +6,10 @@ from typing import Any
 
 from benchmarks.inputs import lacking
 from benchmarks.jobs import make_job, too_few
+from benchmarks.metrics.declaration import load_metric
 from benchmarks.sources import Source, folder_source, paired
 from datamodules.folder import Folder
+from datamodules.pictures import decode, kind_of
 from medbench.blocks import Config
 from medbench.core.errors import UserError
 from medbench.core.fingerprint import fingerprint, hash_file
@@ -20,7 +22,7 @@ class Sets:
 
     def __init__(self, settings: dict[str, str], config: Config) -> None:
         self.settings, self.config = settings, config
-        self.protocol: Config = config["protocol"]
+        self.protocol: Config = _windowed(config["protocol"], settings.get("window"))
         self.warnings: list[str] = []
         self.left_out: list[str] = []
         self._plan = Plan(config | {"protocol": {}}) if "data" in settings else None
@@ -34,7 +36,7 @@ class Sets:
         """Every real set of the protocol: out of the dataset, or the one folder."""
         blocks = self.protocol.get("reals") or {}
         own = {
-            key.removeprefix("reals."): folder_source(value)
+            key.removeprefix("reals."): folder_source(value, window=self._window(value))
             for key, value in self.settings.items()
             if key.startswith("reals.")
         }
@@ -49,7 +51,8 @@ class Sets:
             found = {n: real_source(plan, spec) for n, spec in blocks.items() if n not in own}
         else:
             table = self.settings.get("real_captions")
-            folder = folder_source(self.settings["real"], table=table)
+            real = self.settings["real"]
+            folder = folder_source(real, table=table, window=self._window(real))
             found = dict.fromkeys(blocks or {"real": {}}, folder)
         return found | own
 
@@ -63,10 +66,31 @@ class Sets:
                 f"protocol={self.protocol['name']} measures the arm {missing[0]}, which {fake} "
                 f"does not have; it has {', '.join(arms)}."
             )
+        window = self._window(fake)
         return {
-            name: self._paired(folder_source(fake, name if arms else None, captions), block)
+            name: self._paired(folder_source(fake, name if arms else None, captions, window), block)
             for name, block in self.protocol["arms"].items()
         }
+
+    def _window(self, root: str) -> tuple[float, float] | None:
+        """The values that become -1 and 1, of files whose type does not say: HU, floats."""
+        folder = Folder(root)
+        if folder.is_sample_set:
+            return None
+        path = folder.root / folder.rows()[0]["meta"]["file"]
+        if "window" not in self.settings and kind_of(path) == "flat":
+            return None
+        pixels, info = decode(path)
+        if "window" not in self.settings and info.top is not None:
+            return None
+        window = (self.protocol.get("preprocessing") or {}).get("window")
+        if window is None:
+            raise UserError(
+                f"{path} holds values from {pixels.min():g} to {pixels.max():g}, and its type does "
+                "not say which of them are black and white. Say so with window=LOW,HIGH, such as "
+                "window=-1024,600 for CT."
+            )
+        return float(window[0]), float(window[1])
 
     def _paired(self, fake: Source, arm: Config) -> Source:
         """With the real samples of its requests, where every sample_id is among them."""
@@ -84,13 +108,21 @@ class Sets:
         if "real" not in self.settings:
             return
         fake, real = (Path(self.settings[key]).expanduser() for key in ("fake", "real"))
-        hashes = {hash_file(path) for path in _files(real)}
-        same = [path for path in _files(fake) if hash_file(path) in hashes]
+        reals = [hash_file(path) for path in _files(real)]
+        files = list(_files(fake))
+        fakes = [hash_file(path) for path in files]
+        for name, hashes in (("real", reals), ("generated", fakes)):
+            if len(set(hashes)) < len(hashes):
+                self.warnings.append(
+                    f"Only {len(set(hashes)):,} of the {len(hashes):,} {name} images differ; the "
+                    "others are copies of them."
+                )
+        known = set(reals)
+        same = [path for path, content in zip(files, fakes, strict=True) if content in known]
         if same:
-            of = sum(1 for _ in _files(fake))
             self.warnings.append(
-                f"{len(same)} of {of} generated images are real ones, byte for byte, such as "
-                f"{same[0].name}: these values say nothing about a generator."
+                f"{len(same)} of {len(files)} generated images are real ones, byte for byte, such "
+                f"as {same[0].name}: these values say nothing about a generator."
             )
 
     def possible(self) -> Config:
@@ -155,7 +187,29 @@ class Sets:
         }
 
 
-def _files(folder: Path) -> Any:
-    from datamodules.pictures import kind_of
+def _windowed(protocol: Config, typed: str | None) -> Config:
+    """The protocol with the window that was typed in place of its own."""
+    if typed is None:
+        return protocol
+    try:
+        low, high = (float(part) for part in typed.strip("[]()").split(","))
+    except ValueError:
+        low = high = 0.0
+    if not low < high:
+        raise UserError(f"window={typed} must be two numbers, the lower first, as -1024,600.")
+    metrics = [
+        (entry if isinstance(entry, dict) else {"metric": entry})
+        | ({"window": [low, high]} if "volumes_hu" in load_metric(name_of(entry)).needs else {})
+        for entry in protocol.get("metrics") or ()
+    ]
+    how = (protocol.get("preprocessing") or {}) | {"window": [low, high]}
+    return protocol | {"preprocessing": how, "metrics": metrics}
 
+
+def name_of(entry: Any) -> str:
+    """The metric of an entry of a protocol."""
+    return str(entry["metric"] if isinstance(entry, dict) else entry)
+
+
+def _files(folder: Path) -> Any:
     return (path for path in sorted(folder.rglob("*")) if path.is_file() and kind_of(path))

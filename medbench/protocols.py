@@ -30,7 +30,7 @@ PROTOCOL = {
     "dataset": "Any",
     "beside": "str",
 }
-PREPROCESSING = {"plane": "str", "slices": "int"}
+PREPROCESSING = {"plane": "str", "slices": "int", "window": "tuple[float, float]"}
 SELECTION = {
     "split": "str",
     "n": "int | None",
