@@ -1,0 +1,161 @@
+"""Bad input of `evaluate`: each a sentence, and nothing lost."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from medbench.cli import finish
+from medbench.core.sample_set import write_image
+from medbench.evaluate import main as command
+
+OUTSIDE = str(Path(__file__).parents[1] / "outside")
+
+
+def squares(folder: Path, n: int = 24, shift: int = 0) -> Path:
+    """Grey squares with one bright column, no two alike."""
+    for index in range(n):
+        image = np.full((1, 8, 8), -0.5 + index / 255, np.float32)
+        image[:, :, (index + shift) % 8] = 0.5
+        write_image(folder / f"{index}.png", image, 8)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An output folder whose extractor is fitted, and where a real set was measured once."""
+    root = tmp_path_factory.mktemp("input")
+    real, fake = squares(root / "real"), squares(root / "fake", shift=3)
+    assert evaluate(root, fake=fake, real=real) == 0
+    return root
+
+
+def evaluate(root: Path, *flags: str, **settings: object) -> int:
+    given = {"protocol": "dots_quick", "out": root / "out"} | settings
+    words = [f"{key}={value}" for key, value in given.items()]
+    return finish(command, [*words, "--config-dir", OUTSIDE, "--quiet", *flags])
+
+
+def said(capsys: pytest.CaptureFixture[str], root: Path, **settings: object) -> str:
+    """What a command that stops for a user's mistake says."""
+    capsys.readouterr()
+    assert evaluate(root, **({"real": root / "real", "fake": root / "fake"} | settings)) == 2
+    return capsys.readouterr().err
+
+
+def test_an_empty_folder(out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "notes.txt").write_text("no image")
+    text = said(capsys, out, fake=tmp_path)
+    assert f"{tmp_path} holds no images; .png" in text
+
+
+def test_images_of_another_modality(
+    out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    squares(tmp_path / "mixed")
+    volume = np.zeros((4, 8, 8), np.uint8)
+    np.savez(tmp_path / "mixed" / "volume.npz", image=volume)
+    text = said(capsys, out, fake=tmp_path / "mixed")
+    assert "volume.npz has the shape (1, 4, 8, 8)" in text and "another modality?" in text
+
+
+def test_captions_of_other_files(
+    out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = ["file,text", *(f"{index}.png,a dot" for index in range(23)), "24.png,a dot"]
+    (tmp_path / "captions.csv").write_text("\n".join(lines))
+    text = said(capsys, out, captions=tmp_path / "captions.csv")
+    assert "does not match the images: 1 images without a line, 1 lines without an image" in text
+    (tmp_path / "captions.csv").write_text("\n".join(["name,text", "0.png,a dot"]))
+    assert "no column for the file name; call it file" in said(
+        capsys, out, captions=tmp_path / "captions.csv"
+    )
+
+
+def test_too_few_images(out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = said(capsys, out, fake=squares(tmp_path / "few", 1))
+    assert "can measure nothing of these folders" in text
+    assert "fid needs at least 2 generated images; there are 1" in text
+
+
+def test_pixels_that_are_no_numbers(
+    out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(out / "fake", tmp_path / "nan")
+    picture = np.full((1, 8, 8), 0.5, np.float32)
+    picture[0, 3, 3] = np.nan
+    np.savez(tmp_path / "nan" / "sick.npz", image=picture)
+    text = said(capsys, out, fake=tmp_path / "nan", window="0,1")
+    assert "sick.npz holds values that are no finite numbers" in text
+
+
+def test_values_without_a_range(
+    out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "floats").mkdir()
+    for index in range(24):
+        picture = np.full((1, 8, 8), 0.02 * index, np.float32)
+        picture[0, 0, index % 8] = 1
+        np.savez(tmp_path / "floats" / f"{index}.npz", image=picture)
+    text = said(capsys, out, fake=tmp_path / "floats")
+    assert "holds values from 0 to 1" in text and "window=LOW,HIGH" in text
+    assert "window=1,0 must be two numbers" in said(capsys, out, window="1,0")
+    real = out / "real"
+    capsys.readouterr()
+    both = {"fake": tmp_path / "floats", "real": tmp_path / "floats", "window": "0,1"}
+    assert evaluate(out, **both) == 0 and real.is_dir()
+
+
+def test_sixteen_bits_are_read_as_such_and_dark_ones_are_told(
+    out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The whole range of 16 bits measures as 8 bits do; 12-bit values in 16 bits are warned of."""
+    for name, factor in (("deep", 257), ("dark", 16)):
+        (tmp_path / name).mkdir()
+        for path in (out / "fake").glob("*.png"):
+            grey = np.asarray(Image.open(path)).astype(np.uint16) * factor
+            Image.fromarray(grey).save(tmp_path / name / path.name)
+    values = []
+    for fake in (out / "fake", tmp_path / "deep"):
+        capsys.readouterr()
+        assert evaluate(out, "--json", fake=fake, real=out / "real") == 0
+        printed = capsys.readouterr()
+        values.append([value["value"] for value in json.loads(printed.out)["values"]])
+        assert "perhaps 12-bit" not in printed.err
+    assert values[0] == pytest.approx(values[1], rel=1e-4, abs=1e-6)
+    assert evaluate(out, "--json", fake=tmp_path / "dark", real=out / "real") == 0
+    told = json.loads(capsys.readouterr().out)["provenance"]["warnings"]
+    assert any("perhaps 12-bit values in 16-bit files" in line for line in told)
+
+
+def test_copies_are_told(out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert evaluate(out, fake=out / "real", real=out / "real") == 0
+    text = capsys.readouterr().err
+    assert "24 of 24 generated images are real ones, byte for byte" in text
+    squares(tmp_path / "twice", 23)
+    shutil.copy(tmp_path / "twice" / "0.png", tmp_path / "twice" / "again.png")
+    assert evaluate(out, fake=tmp_path / "twice", real=out / "real") == 0
+    assert "Only 23 of the 24 generated images differ" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["damaged", "old"])
+def test_cached_features_that_cannot_be_used_are_made_again(
+    out: Path, kind: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = {"fake": out / "fake", "real": out / "real"}
+    capsys.readouterr()
+    assert evaluate(out, "--json", **given) == 0
+    first = json.loads(capsys.readouterr().out)["values"]
+    for path in (out / "out" / "features").glob("*.json" if kind == "old" else "*.npy"):
+        content = path.read_bytes()
+        path.write_bytes(
+            content.replace(b'"version": 2', b'"version": 1') if kind == "old" else content[:-3]
+        )
+    caplog.clear()
+    assert evaluate(out, "--json", **given) == 0
+    assert json.loads(capsys.readouterr().out)["values"] == first
+    assert "they are made again" in caplog.text
