@@ -220,8 +220,29 @@ def _record(run: Run, tracker: Any, report: Path) -> None:
     result = read_json(run.result)
     values = {f"bench/{v['name']}": v["value"] for v in result["values"] if v["value"] is not None}
     tracker.metrics(values, 0)
-    for path in (run.result, report, run.samples / "manifest.jsonl"):
+    tracker.artifact(run.result)
+    shown = (report, run.samples / "manifest.jsonl")  # these hold reports and images
+    if not _may_leave(run):
+        return
+    for path in shown:
         tracker.artifact(path)
+
+
+def _may_leave(run: Run) -> bool:
+    """Whether the store may have texts and images: not those of restricted data, elsewhere."""
+    from medbench.tracking import is_here
+
+    tracking, restricted = run.plan.config["tracking"], run.plan.restricted
+    if not restricted or tracking["restricted"] or is_here(tracking["uri"]):
+        return True
+    if tracking["enabled"]:
+        print(
+            f"report.html and manifest.jsonl stay on this machine: {', '.join(restricted)} is "
+            "restricted, and they hold its texts and images. If your agreement allows it, "
+            "tracking.restricted=true sends them to the store.",
+            flush=True,
+        )
+    return False
 
 
 def _result(

@@ -178,6 +178,7 @@ class Sets:
             "data": None,
             "protocol": self.protocol["name"],
             "phantom": bool(module and module.phantom),
+            "restricted": bool(module and module.restricted and not module.phantom),
             "untrained": [],
             "recorded": record is not None,
             "stages": [],

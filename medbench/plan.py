@@ -166,6 +166,14 @@ class Plan:
         """Every stage after the ones it depends on."""
         return list(self._found.values())
 
+    @property
+    def restricted(self) -> list[str]:
+        """Names of the restricted datasets in use, phantoms of them left out."""
+        found = [
+            d.name for d in self._data.values() if d.module.restricted and not d.module.phantom
+        ]
+        return sorted(set(found))
+
     def check_data(self) -> None:
         """Stop with everything that is wrong with the roots of the datasets in use."""
         mistakes = [text for data in self._data.values() for text in data.module.check()]

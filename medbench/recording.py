@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from medbench.tracking import check_uri, open_tracker
+from medbench.tracking import check_uri, is_here, open_tracker
 
 
 def track(result: dict[str, Any], folder: Path, uri: str, out: Path) -> None:
@@ -18,6 +18,7 @@ def track(result: dict[str, Any], folder: Path, uri: str, out: Path) -> None:
     tracker = open_tracker(settings, out, folder, tags, enabled=True)
     values = {f"bench/{v['name']}": v["value"] for v in result["values"] if v["value"] is not None}
     tracker.metrics(values, 0)
-    for name in ("result.json", "report.html"):
-        tracker.artifact(folder / name)
+    tracker.artifact(folder / "result.json")
+    if is_here(uri) or not result.get("restricted"):  # the page holds texts and images
+        tracker.artifact(folder / "report.html")
     tracker.close("FINISHED")

@@ -55,6 +55,7 @@ class TrackingSettings:
     enabled: bool = True
     uri: str | None = None  # an MLflow tracking URI; None = a SQLite file under out=
     experiment: str = "medbench"
+    restricted: bool = False  # texts and images of restricted data may go to another machine
 
 
 GROUPS: dict[str, type] = {

@@ -1,7 +1,9 @@
 """Where tracked values go, and what may be written down of it."""
 
+import ipaddress
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from medbench.core.errors import UserError
 
@@ -34,6 +36,17 @@ def check_uri(uri: str) -> None:
             "http://HOST:PORT, postgresql://USER@HOST/NAME or sqlite:///FILE, or leave it out for "
             "the local file."
         )
+
+
+def is_here(uri: str | None) -> bool:
+    """Whether what is sent to an address stays on this machine."""
+    host = urlsplit(uri).hostname if uri and not uri.startswith("sqlite") else None
+    if uri is None or uri.startswith("sqlite") or host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
 
 
 def without_password(uri: str) -> str:
