@@ -12,7 +12,7 @@ from medbench.published import published_results
 from medbench.report.board import Board, build_board
 from medbench.report.formats import as_csv, as_latex, as_markdown, as_text
 from medbench.report.numbers import ARROWS, MISSING, count, digits, number, part, with_interval
-from medbench.results import Result, collect, local_results, newest
+from medbench.results import PAGE, Result, collect, local_results, newest
 from medbench.tracking import check_uri, default_uri, deliver, open_tracker
 from medbench.tracking.places import sqlite_path
 
@@ -62,8 +62,8 @@ def keep_page(out: Path, uri: str | None) -> None:
     place = sqlite_path(default_uri(out))
     if uri is None and (place is None or not place.exists()):
         return
-    folder = out / "boards" / "leaderboard"
-    tags = {"medbench.run": "leaderboard", "medbench.attempt": "1"}
+    folder = out / "boards" / PAGE
+    tags = {"medbench.run": PAGE, "medbench.attempt": "1"}
     settings = {"uri": uri, "experiment": "medbench"}
     folder.mkdir(parents=True, exist_ok=True)
     tracker = open_tracker(settings, out, folder, tags, enabled=True)

@@ -17,6 +17,7 @@ from medbench.tracking.store import ATTEMPT_TAG, RUN_TAG
 Result = dict[str, Any]
 FOLDER = "folder"  # key that a local result carries: where its samples and config are
 ARTIFACT = "result.json"
+PAGE = "leaderboard"  # the tracked run that holds the leaderboard's own page, and no result
 TRACKED_RUNS = """
 select (select value from tags t where t.run_uuid = r.run_uuid and t.key = ?),
        (select value from tags t where t.run_uuid = r.run_uuid and t.key = ?)
@@ -87,7 +88,9 @@ def _lacks_tracked(out: Path, local: list[Result]) -> bool:
     except sqlite3.Error:
         return True
     known = _attempts(local)
-    return any(run and known.get(run, 0) < int(attempt or 1) for run, attempt in tracked)
+    return any(
+        run and run != PAGE and known.get(run, 0) < int(attempt or 1) for run, attempt in tracked
+    )
 
 
 def _attempts(local: Iterable[Result]) -> dict[str, int]:
@@ -110,6 +113,8 @@ def tracked_results(uri: str, local: list[Result]) -> list[Result]:
         store = Store(uri)
         for run in store.runs():
             tags = run.data.tags
+            if tags[RUN_TAG] == PAGE:
+                continue
             newer = known.get(tags[RUN_TAG], 0) < int(tags.get(ATTEMPT_TAG, 1))
             if newer and run.info.status == "FINISHED":
                 found += _fetch(store, run.info.run_id)

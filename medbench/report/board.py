@@ -1,5 +1,6 @@
 """A leaderboard before it has a format: lines of cells, and the notes that they need."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -12,6 +13,7 @@ from medbench.report.numbers import ARROWS, MISSING, digits, number, part
 
 Result = dict[str, Any]
 LEVEL = 0.05  # of p below which two neighbours are said to differ
+NUMBER = re.compile(r"\b\d[\d,]*\b")
 TOLD = 3  # settings named beside rows that would otherwise look alike
 
 
@@ -72,7 +74,7 @@ def build_board(
             cells = {name: _shown(name, cell, board) for name, cell in row.cells.items()}
             board.lines.append(Line(labels[id(row)], "row", cells, row))
     board.lines += _reference(table, names)
-    board.notes += _notes(table, board)
+    board.notes += _notes(table, board, labels)
     return board
 
 
@@ -85,6 +87,8 @@ def _shown(name: str, cell: Cell, board: Board) -> Shown:
         half = (cell.high - cell.low) / 2
     n = digits(cell.value - half, cell.value + half, cell.value) if half else 3
     text = number(cell.value, n) + (f"±{number(half, n)}" if half else "")
+    if printed == f"{cell.value:g}" or printed.rstrip("0") == f"{cell.value:g}":
+        text = printed  # as many digits as the paper has
     mark = ""
     if cell.apart:
         mark = board.letters.setdefault(cell.apart, _letter(len(board.letters)))
@@ -131,12 +135,12 @@ def _main_value(table: Table, name: str) -> Mapping[str, Any] | None:
     return None
 
 
-def _notes(table: Table, board: Board) -> list[str]:
+def _notes(table: Table, board: Board, labels: Mapping[int, str]) -> list[str]:
     rows = table.rows()
     notes = [f"{letter}: {text}" for text, letter in board.letters.items()]
     floors = {_floor_note(cell) for row in rows for cell in row.cells.values() if not cell.apart}
     notes += sorted(note for note in floors if note)
-    notes += _differences(table, board)
+    notes += _differences(table, labels)
     said: dict[str, list[str]] = {}
     for row in rows:
         if "published" in row.marks:
@@ -149,7 +153,7 @@ def _notes(table: Table, board: Board) -> list[str]:
                     names += [] if name in names else [name]
     notes += [
         f"{', '.join(names[:4])}{' ...' if len(names) > 4 else ''}: {note}"
-        for note, names in said.items()
+        for note, names in _gathered(said).items()
     ]
     spans = sorted(
         {int(v["n"]) for r in rows for c in r.cells.values() for v in c.details if v.get("n")}
@@ -163,6 +167,21 @@ def _notes(table: Table, board: Board) -> list[str]:
     return notes
 
 
+def _gathered(said: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Remarks that differ in their first number alone, as one with the range of it."""
+    kinds: dict[str, list[str]] = {}
+    for note in said:
+        kinds.setdefault(NUMBER.sub("#", note, count=1), []).append(note)
+    found: dict[str, list[str]] = {}
+    for kind, notes in kinds.items():
+        numbers = sorted(int(n[0].replace(",", "")) for note in notes if (n := NUMBER.search(note)))
+        whole = notes[0]
+        if len(notes) > 1 and numbers:
+            whole = kind.replace("#", f"{numbers[0]:,} to {numbers[-1]:,}", 1)
+        found[whole] = list(dict.fromkeys(name for note in notes for name in said[note]))
+    return found
+
+
 def _remarks(row: Row) -> list[str]:
     """What the file of published numbers says of a row and of its cells."""
     told = [f"{row.name}: {row.results[-1]['note']}"] if row.results[-1].get("note") else []
@@ -172,7 +191,7 @@ def _remarks(row: Row) -> list[str]:
     return told
 
 
-def _differences(table: Table, board: Board) -> list[str]:
+def _differences(table: Table, labels: Mapping[int, str]) -> list[str]:
     """Neighbours of the first metric's ranking, and whether they differ at all."""
     found = []
     for name in table.metrics[:1]:
@@ -186,7 +205,8 @@ def _differences(table: Table, board: Board) -> list[str]:
             if p is not None:
                 verb = "differs from" if p < LEVEL else "does not differ from"
                 told = "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
-                found.append(f"{name}: {better.name} {verb} {row.name} ({told}, paired)")
+                pair = f"{labels[id(better)]} {verb} {labels[id(row)]}"
+                found.append(f"{name}: {pair} ({told}, paired)")
     return found
 
 
@@ -225,8 +245,34 @@ def _told(row: Row, alike: Sequence[Row]) -> list[str]:
         name for name in names if len({str(fact.get(name)) for fact in facts.values()}) > 1
     ]
     mine = facts[id(row)]
-    told = [f"{_last(name, differing)}={mine[name]}" for name in differing if name in mine][:TOLD]
+    names = _telling(list(facts.values()), differing)
+    told = [f"{_last(name, differing)}={mine[name]}" for name in names if name in mine]
     return told or [str(row.results[-1].get("settings", ""))[:6]]
+
+
+def _telling(facts: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[str]:
+    """As few settings as tell all rows apart, the most telling first; then others, up to TOLD."""
+    found: list[str] = []
+    alike = [list(facts)]
+    while any(len(group) > 1 for group in alike) and len(found) < len(names):
+        left = [name for name in names if name not in found]
+        counts = {name: len(_split(alike, name)) for name in left}
+        best = max(left, key=lambda name: counts[name])
+        if counts[best] == len(alike):
+            break
+        found.append(best)
+        alike = _split(alike, best)
+    others = [name for name in names if name not in found]
+    return found + others[: max(0, TOLD - len(found))]
+
+
+def _split(groups: Sequence[list[Any]], name: str) -> list[list[Any]]:
+    """Groups of rows, divided by the value of one more setting."""
+    divided: dict[tuple[int, str], list[Any]] = {}
+    for place, group in enumerate(groups):
+        for fact in group:
+            divided.setdefault((place, str(fact.get(name))), []).append(fact)
+    return list(divided.values())
 
 
 def _last(name: str, names: Sequence[str]) -> str:

@@ -22,7 +22,8 @@ def number(value: float | None, decimals: int = 3) -> str:
     """A number without its interval."""
     if value is None or not math.isfinite(value):
         return MISSING
-    return f"{value:.{decimals}f}"
+    text = f"{value:.{decimals}f}"
+    return text if float(text) else text.removeprefix("-")
 
 
 def count(n: int | None) -> str:

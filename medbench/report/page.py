@@ -57,7 +57,7 @@ td>b{white-space:nowrap}
 .key{font-weight:400;color:var(--quiet);margin-left:12px}
 .key i{display:inline-block;width:14px;height:3px;vertical-align:middle;margin-right:5px}
 th[data-sort]{cursor:pointer}tfoot td{color:var(--quiet);border-top:1px solid var(--line)}
-main:has(.board){max-width:1500px}.board td:first-child{min-width:170px}
+main:has(.board){max-width:1500px}.board td:first-child{min-width:270px}
 .board th{vertical-align:bottom}
 .thumbs{display:flex;gap:3px}.thumbs img{width:44px;height:44px;object-fit:cover;border-radius:4px}
 details{margin-top:8px}summary{cursor:pointer;color:var(--accent);font-weight:600}
