@@ -8,6 +8,7 @@ import numpy as np
 
 from benchmarks.images import ANTIALIAS as RESIZE
 from benchmarks.images import RESIZES, resized, resized_volume
+from benchmarks.weights import to_device
 from medbench.core.classes import load_class
 from medbench.core.errors import UserError, nearest
 from medbench.core.fingerprint import fingerprint
@@ -58,6 +59,7 @@ class StageExtractor:
         self.size, self.resize, self.device = size, resize, device
         self._network: Any = open_classifier(stage, device)
         self.label_names = list(self._network.label_names)
+        to_device(self._network, device)
         first = next(self._network.parameters())
         self.channels, self.dimensions = first.shape[1], first.ndim - 2
         config: Any = OmegaConf.load(Path(stage) / "config.yaml")

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from benchmarks.images import RESIZES, resized
-from benchmarks.weights import hash_state, load_state, local_file, read_state
+from benchmarks.weights import hash_state, load_state, local_file, read_state, to_device
 from medbench.core.errors import UserError, nearest
 from medbench.core.fingerprint import fingerprint
 
@@ -38,7 +38,7 @@ class Pretrained:
         self.label_names = []
         self._network = self._open(weights, instead).eval().requires_grad_(False)
         self.weights = hash_state(self._network)
-        self._network.to(device)
+        to_device(self._network, device)
         rule = [type(self).__name__, self.layer, self.resize, self.size]
         self.kind = fingerprint(rule)  # everything but the weights
         self.fingerprint = fingerprint([*rule, self.weights])

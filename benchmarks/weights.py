@@ -84,3 +84,13 @@ def local_file(weights: str | None, name: str, get: str, instead: str) -> Path:
             f"{instead}".strip()
         )
     return path
+
+
+def to_device(network: Any, device: str) -> None:
+    """Convolutions of images with their channels last: a third faster on a CPU, equal but for
+    rounding."""
+    import torch
+
+    network.to(device)
+    if all(p.ndim != 5 for p in network.parameters()):  # volumes have no such format of 4 axes
+        network.to(memory_format=torch.channels_last)
