@@ -245,8 +245,8 @@ def _told(row: Row, alike: Sequence[Row]) -> list[str]:
         name for name in names if len({str(fact.get(name)) for fact in facts.values()}) > 1
     ]
     mine = facts[id(row)]
-    names = _telling(list(facts.values()), differing)
-    told = [f"{_last(name, differing)}={mine[name]}" for name in names if name in mine]
+    telling = _telling(list(facts.values()), differing)
+    told = [f"{_last(name, differing)}={mine[name]}" for name in telling if name in mine]
     return told or [str(row.results[-1].get("settings", ""))[:6]]
 
 
