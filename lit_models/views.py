@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy import fft
 
 from medbench.core.batch import Sample
 from medbench.core.errors import UserError
@@ -49,6 +50,28 @@ def jittered(
             grey = float((x * LUMA).sum(0).mean())
             x = np.clip(strong * x + (1 - strong) * grey, 0, 1)
     return (x * 2 - 1).astype(np.float32)
+
+
+def softened(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The image as a lossy autoencoder might give it: fine detail gone block by block, colours off.
+
+    Blocks of 8 or 16 pixels at a random place lose the frequencies above a random one."""
+    side = int(rng.choice((8, 16)))
+    down, right = rng.integers(0, side, 2)
+    height, width = image.shape[1:]
+    margins = ((0, 0), (down, side - down + -height % side), (right, side - right + -width % side))
+    padded = np.pad(image, margins, mode="edge")
+    rows, columns = (extent // side for extent in padded.shape[1:])
+    blocks = padded.reshape(len(image), rows, side, columns, side)
+    waves = fft.dctn(blocks, axes=(2, 4), norm="ortho")
+    index = np.arange(side, dtype=np.float32)
+    radius = np.hypot(index[:, None], index)[None, None, :, None, :]
+    waves *= 1 / (1 + (radius / (side * rng.uniform(0.25, 0.6))) ** 8)
+    soft = fft.idctn(waves, axes=(2, 4), norm="ortho").reshape(padded.shape)
+    soft = soft[:, down : down + height, right : right + width]
+    mixed = np.eye(len(image)) + rng.normal(0, 0.05, (len(image), len(image)))
+    shifted = np.einsum("ij,jhw->ihw", mixed, soft) + rng.normal(0, 0.03, (len(image), 1, 1))
+    return np.clip(shifted, -1, 1).astype(np.float32)
 
 
 def stretched(image: torch.Tensor) -> torch.Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from lit_models.networks.convnet import ConvNet, fitted, mean_and_max
 from lit_models.stage import Stage, open_stage
+from lit_models.views import softened
 from medbench.core.batch import Batch, Sample
 from medbench.core.errors import UserError
 
@@ -20,7 +21,9 @@ PLACES = 16  # channels of the map that says where things are
 class Classifier(Stage):
     """Labels of an image. Names `group=value` exclude each other; the others stand alone.
 
-    label_names: the labels to learn, by name, out of those that the data yields."""
+    label_names: the labels to learn, by name, out of those that the data yields.
+    soft_share: of the training images that lose detail, so that generated ones are judged by what
+    they show and not by their softness."""
 
     version = 1
     needs = ("image", "labels")
@@ -31,9 +34,11 @@ class Classifier(Stage):
         image_size: int = 64,
         channels: int = 3,
         widths: Sequence[int] = (16, 32, 64, 64),
+        soft_share: float = 0.0,
     ) -> None:
         super().__init__()
         self.label_names, self.image_size = list(label_names), image_size
+        self.soft_share = soft_share
         self.groups = group_columns(self.label_names)
         self.net = ConvNet(channels, widths)
         self.places = nn.Conv2d(widths[-1], PLACES, 1)  # what pooling forgets: where things are
@@ -49,6 +54,8 @@ class Classifier(Stage):
                 f"It yields {', '.join(names)}."
             )
         columns = [names.index(name) for name in self.label_names]
+        if self.training and rng.random() < self.soft_share:
+            sample = sample | {"image": softened(sample["image"], rng)}
         return sample | {"labels": sample["labels"][columns], "label_names": self.label_names}
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ from lit_models.backbones.classifier import Classifier, group_loss, open_classif
 from lit_models.backbones.contrastive import Clip
 from lit_models.backbones.text import WordTokenizer, open_text_encoder
 from lit_models.stage import open_stage
+from lit_models.views import softened
 from medbench.core.errors import UserError
 from medbench.core.seeds import rng
 from tests.lit_models.msdm_parts import TEXTS, Frames, batch_of, finish, steps
@@ -52,6 +53,29 @@ def test_classifier_learns_named_labels_and_reloads(tmp_path):
     assert judge.label_names == NAMES and judge.image_size == 32
     torch.testing.assert_close(scores[:, :3].sum(1), torch.ones(5))
     assert torch.equal(scores, stage.scores(images))
+
+
+def test_a_share_of_the_training_images_is_softened_and_no_other():
+    stage = Classifier(NAMES, soft_share=0.5)
+    plain = Labelled()[3]["image"]
+    draws = [stage.view(Labelled()).draw(3, rng(0, i)) for i in range(40)]
+    changed = [not np.array_equal(draw["image"], plain) for draw in draws]
+    assert 10 < sum(changed) < 30
+    assert all(np.array_equal(d["labels"], draws[0]["labels"]) for d in draws)
+    held = stage.eval().view(Labelled()).draw(3, rng(0))["image"]
+    assert np.array_equal(held, plain)
+
+
+@pytest.mark.parametrize("shape", [(3, 64, 64), (1, 30, 41)])
+def test_softening_loses_detail_and_keeps_the_whole(shape):
+    image = rng("soft").uniform(-0.5, 0.5, shape).astype(np.float32)
+    image[:, : shape[1] // 2] += 0.4
+    soft = softened(image, rng(1))
+    assert soft.shape == shape and soft.dtype == np.float32 and np.abs(soft).max() <= 1
+    assert np.array_equal(soft, softened(image, rng(1)))
+    assert np.abs(np.diff(soft, axis=2)).mean() < 0.5 * np.abs(np.diff(image, axis=2)).mean()
+    step = soft[:, : shape[1] // 2].mean() - soft[:, shape[1] // 2 :].mean()
+    assert 0.3 < step < 0.5
 
 
 def test_labels_that_the_data_lacks_are_named():
