@@ -38,12 +38,12 @@ def test_this_process_is_guarded() -> None:
         (REPOSITORY / "litter.txt").write_text("")
 
 
-def test_loopback_and_unix_sockets_pass(tmp_path: Path) -> None:
+def test_loopback_and_unix_sockets_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         socket.create_connection(server.getsockname(), 1).close()
         socket.create_connection(("localhost", server.getsockname()[1]), 1).close()
     with socket.socket(socket.AF_UNIX) as server:
-        os.chdir(tmp_path)  # a Unix socket's path has at most 107 characters
+        monkeypatch.chdir(tmp_path)  # a Unix socket's path has at most 107 characters
         server.bind("s")
         server.listen()
         with socket.socket(socket.AF_UNIX) as client:

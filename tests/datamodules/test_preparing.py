@@ -76,7 +76,7 @@ def test_it_goes_on_after_a_kill(tmp_path: Path) -> None:
         f"p = Preparation('small', 1, KEYS, kill_at_seven, source='x')\n"
         f"prepare(p, Path({str(tmp_path)!r}), quiet=True)\n"
     )
-    ended = subprocess.run([sys.executable, "-c", code], check=False)
+    ended = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False)
     assert ended.returncode == -signal.SIGKILL
     whole = Preparation("small", 1, KEYS, make, source="x")
     folder = whole.folder(tmp_path)
