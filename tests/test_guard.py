@@ -1,6 +1,5 @@
 """The guard itself: what it stops, in this process and in one that a test starts."""
 
-import os
 import socket
 import sqlite3
 import subprocess
