@@ -158,7 +158,7 @@ class Diffusion(Stage):
         beta_end: float = 0.02,
         standardise_latents: bool = False,
         latent_copies: int = 0,
-        loss: Literal["l1", "l2"] = "l1",
+        loss: Literal["l1", "l2", "v"] = "l1",
         legacy_selfcond_xt: bool = False,
         legacy_mean_query: bool = False,
     ) -> None:
@@ -177,7 +177,7 @@ class Diffusion(Stage):
         if paraphrase != "none":
             self.needs = ("image", "text", "texts")  # type: ignore[misc, assignment]
         self.self_cond_prob = self_cond_prob if self_conditioning else 0.0
-        self.n_timesteps, self.distance = n_timesteps, {"l1": F.l1_loss, "l2": F.mse_loss}[loss]
+        self.n_timesteps, self.distance = n_timesteps, loss
         self.standardise, self.latent_copies = standardise_latents, latent_copies
         self.legacy_selfcond_xt = legacy_selfcond_xt
         self.latent_shape = (latent_channels, image_size // 8, image_size // 8)
@@ -237,7 +237,11 @@ class Diffusion(Stage):
         x = q_sample(z, noise, level)
         states, mask = self._encoded(batch["text"])
         extra = self._first_estimate(x, t, level, states, mask) if self.self_cond_prob else None
-        return {"loss": self.distance(self.unet(x, t, states, mask, extra), noise)}
+        wrong = self.unet(x, t, states, mask, extra) - noise
+        if self.distance == "l1":
+            return {"loss": wrong.abs().mean()}
+        error = wrong.pow(2).mean(dim=(1, 2, 3))
+        return {"loss": (error * (1 / level).clamp(max=25) if self.distance == "v" else error).mean()}
 
     def _latents(self, batch: Batch) -> Tensor:
         """A sample of the posterior, on the scale that the UNet works at."""
