@@ -19,7 +19,9 @@ from lit_models.backbones.text import count_released_text, open_text_encoder
 from lit_models.networks import msdm_unet, msdm_vae
 from lit_models.networks.checkpoints import renamed
 from lit_models.networks.diffusion import (
+    LossName,
     ddim_step,
+    eps_loss,
     guide,
     noise_schedule,
     q_sample,
@@ -158,7 +160,7 @@ class Diffusion(Stage):
         beta_end: float = 0.02,
         standardise_latents: bool = False,
         latent_copies: int = 0,
-        loss: Literal["l1", "l2", "v"] = "l1",
+        loss: LossName = "l1",
         legacy_selfcond_xt: bool = False,
         legacy_mean_query: bool = False,
     ) -> None:
@@ -177,7 +179,7 @@ class Diffusion(Stage):
         if paraphrase != "none":
             self.needs = ("image", "text", "texts")  # type: ignore[misc, assignment]
         self.self_cond_prob = self_cond_prob if self_conditioning else 0.0
-        self.n_timesteps, self.distance = n_timesteps, loss
+        self.n_timesteps, self.error = n_timesteps, loss
         self.standardise, self.latent_copies = standardise_latents, latent_copies
         self.legacy_selfcond_xt = legacy_selfcond_xt
         self.latent_shape = (latent_channels, image_size // 8, image_size // 8)
@@ -237,11 +239,7 @@ class Diffusion(Stage):
         x = q_sample(z, noise, level)
         states, mask = self._encoded(batch["text"])
         extra = self._first_estimate(x, t, level, states, mask) if self.self_cond_prob else None
-        wrong = self.unet(x, t, states, mask, extra) - noise
-        if self.distance == "l1":
-            return {"loss": wrong.abs().mean()}
-        error = wrong.pow(2).mean(dim=(1, 2, 3))
-        return {"loss": (error * (1 / level).clamp(max=25) if self.distance == "v" else error).mean()}
+        return {"loss": eps_loss(self.unet(x, t, states, mask, extra), noise, level, self.error)}
 
     def _latents(self, batch: Batch) -> Tensor:
         """A sample of the posterior, on the scale that the UNet works at."""
@@ -266,14 +264,12 @@ class Diffusion(Stage):
     ) -> Tensor:
         """The extra input: x0 as a first pass estimates it, or zeros for the other samples."""
         chosen = self.draws.uniform() < self.self_cond_prob
-        extra = torch.zeros_like(x)
+        extra = x if self.legacy_selfcond_xt else torch.zeros_like(x)
         if not self.legacy_selfcond_xt:
             rows = chosen if chosen.any() else torch.ones_like(chosen)  # sharded: same passes
             with torch.no_grad():
                 eps = self.unet(x[rows], t[rows], states[rows], mask[rows])
                 extra[rows] = x0_from_eps(x[rows], eps, level[rows]).to(x.dtype)
-        else:
-            extra = x
         return torch.where(chosen[:, None, None, None], extra, 0)
 
     # sampling ------------------------------------------------------------

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 ScheduleName = Literal["linear", "scaled_linear", "cosine"]
+LossName = Literal["l1", "l2", "v"]
+V_MOST = 25.0  # times that the noisiest samples count
 
 
 def noise_schedule(name: ScheduleName, n: int, start: float = 1e-4, end: float = 0.02) -> Tensor:
@@ -31,6 +33,17 @@ def x0_from_eps(x: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
     """The clean sample that x_t and its noise imply."""
     level = _broadcast(alpha_bar, x)
     return (x - (1 - level).sqrt() * eps) / level.sqrt()
+
+
+def eps_loss(eps: Tensor, noise: Tensor, alpha_bar: Tensor, name: LossName = "l2") -> Tensor:
+    """Error of predicted noise (B, ...), the mean over samples and elements.
+
+    `v` is the squared error of v = sqrt(ab) noise - sqrt(1 - ab) x0 that this noise implies, which
+    is that of the noise over alpha_bar (B,); capped. It asks more where an image is decided."""
+    if name == "l1":
+        return (eps - noise).abs().mean()
+    error = (eps - noise).pow(2).flatten(1).mean(1)
+    return (error * (1 / alpha_bar).clamp(max=V_MOST) if name == "v" else error).mean()
 
 
 def guide(unconditional: Tensor, conditional: Tensor, guidance: float) -> Tensor:

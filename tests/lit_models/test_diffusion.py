@@ -4,6 +4,7 @@ import torch
 from lit_models.networks.diffusion import (
     ddim_moments,
     ddim_step,
+    eps_loss,
     guide,
     noise_schedule,
     q_sample,
@@ -26,6 +27,22 @@ def test_x0_inverts_q_sample():
     t = torch.tensor([0, 500, 999])
     x = q_sample(x0, noise, levels[t])
     torch.testing.assert_close(x0_from_eps(x, noise, levels[t]), x0, atol=2e-4, rtol=0)
+
+
+def test_losses_of_noise_against_closed_forms():
+    torch.manual_seed(0)
+    x0, noise, off = torch.randn(3, 4, 8, 2, 2)
+    level = torch.tensor([0.9, 0.5, 0.2, 0.1])
+    x, eps = q_sample(x0, noise, level), noise + off
+    assert eps_loss(eps, noise, level, "l1") == pytest.approx(off.abs().mean().item())
+    assert eps_loss(eps, noise, level, "l2") == pytest.approx(off.pow(2).mean().item())
+    a = level[:, None, None, None]
+    implied = a.sqrt() * eps - (1 - a).sqrt() * x0_from_eps(x, eps, level)
+    true = a.sqrt() * noise - (1 - a).sqrt() * x0
+    expected = (implied - true).pow(2).mean().item()
+    assert eps_loss(eps, noise, level, "v") == pytest.approx(expected, rel=1e-4)
+    capped = eps_loss(eps, noise, torch.full((4,), 1e-4), "v")
+    assert capped == pytest.approx(25 * off.pow(2).mean().item(), rel=1e-5)
 
 
 def test_guidance_is_in_standard_form():
