@@ -16,13 +16,13 @@ from medbench.checks import check
 from medbench.cli import launch, parse, table
 from medbench.config import compose
 from medbench.core.classes import load_class
-from medbench.core.errors import UserError, nearest
+from medbench.core.errors import UserError
 from medbench.core.files import check_writable, is_complete
 from medbench.datasets import LEVELS, compose_data, look_at, open_data
 from medbench.datasets import show as show_look
 from medbench.library import ROOT, Library
 from medbench.settings import SCALES, RunSettings, TrainerSettings, defaults
-from medbench.words import parse_word, put
+from medbench.words import read_words
 
 PACKAGES = ("torch", "lightning", "numpy", "scipy", "omegaconf", "safetensors", "pillow", "mlflow")
 OPTIONAL = ("diffusers", "transformers", "peft", "monai", "optuna")
@@ -49,7 +49,7 @@ def main(argv: list[str]) -> int:
         print(USAGE)
         return 0
     library = Library(arguments.config_dirs)
-    asked = read_words(arguments.words, library)
+    asked = understand(arguments.words, library)
     if "data" in asked and "method" not in asked:
         return look(asked, library, arguments.json)
     report = examine(asked, library)
@@ -57,20 +57,9 @@ def main(argv: list[str]) -> int:
     return 0 if report["works"] else 1
 
 
-def read_words(words: list[str], library: Library) -> Config:
+def understand(words: list[str], library: Library) -> Config:
     """The doctor's few words, all mistakes together."""
-    asked: Config = {}
-    mistakes: list[str] = []
-    for word in words:
-        try:
-            path, value = parse_word(word)
-            if path[0] not in KEYS:
-                close = nearest(path[0], KEYS) or f"; it takes {', '.join(KEYS)}."
-                mistakes.append(f"{word}: doctor does not know {path[0]}{close}")
-                continue
-            put(asked, ("data", "name") if path == ("data",) else path, value)
-        except UserError as error:
-            mistakes += error.mistakes
+    asked, mistakes = read_words(words, KEYS, "doctor")
     data = asked.get("data", {}).get("name")
     if "method" in asked and not library.has("methods", asked["method"]):
         mistakes.append(library.unknown("methods", asked["method"]))

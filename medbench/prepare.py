@@ -17,7 +17,7 @@ from medbench.core.values import check_value
 from medbench.datasets import compose_data, open_data
 from medbench.library import Library
 from medbench.settings import SCALES, RunSettings, defaults
-from medbench.words import parse_word, put
+from medbench.words import read_words
 
 KEYS = ("data", "prepare", "method", "scale", "out", "workers")
 USAGE = """\
@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
         print(USAGE)
         return 0
     library = Library(arguments.config_dirs)
-    asked = read_words(arguments.words)
+    asked = understand(arguments.words)
     out = Path(asked.get("out") or defaults(RunSettings)["out"]).expanduser().resolve()
     module = _open(asked, library)
     offered = module.preparations()
@@ -70,20 +70,9 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def read_words(words: list[str]) -> Config:
+def understand(words: list[str]) -> Config:
     """The command's words, all mistakes together."""
-    asked: Config = {}
-    mistakes: list[str] = []
-    for word in words:
-        try:
-            path, value = parse_word(word)
-            if path[0] not in KEYS:
-                close = nearest(path[0], KEYS) or f"; it takes {', '.join(KEYS)}."
-                mistakes.append(f"{word}: prepare does not know {path[0]}{close}")
-                continue
-            put(asked, ("data", "name") if path == ("data",) else path, value)
-        except UserError as error:
-            mistakes += error.mistakes
+    asked, mistakes = read_words(words, KEYS, "prepare")
     if "name" not in asked.get("data", {}) and "method" not in asked:
         mistakes.append("data=NAME is missing. List them with: python -m medbench.run --list data")
     wrong = check_value("int | None", asked.get("workers"))

@@ -1,8 +1,9 @@
 """The words of a command, `a.b=value`, and how one layer of settings lies upon another."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from medbench.core.errors import UserError
+from medbench.core.errors import UserError, nearest
 
 Tree = dict[str, Any]
 # words that stay text whatever they look like
@@ -30,6 +31,24 @@ def parse_word(word: str) -> tuple[tuple[str, ...], Any]:
     if path in NO_NUMBER and text not in NONE:
         return path, text
     return path, parse_value(text, key)
+
+
+def read_words(words: Sequence[str], keys: Sequence[str], command: str) -> tuple[Tree, list[str]]:
+    """The few words of a small command as a tree, and the mistakes in them."""
+    asked: Tree = {}
+    mistakes: list[str] = []
+    for word in words:
+        try:
+            path, value = parse_word(word)
+        except UserError as error:
+            mistakes += error.mistakes
+            continue
+        if path[0] in keys:
+            put(asked, ("data", "name") if path == ("data",) else path, value)
+        else:
+            close = nearest(path[0], keys) or f"; it takes {', '.join(keys)}."
+            mistakes.append(f"{word}: {command} does not know {path[0]}{close}")
+    return asked, mistakes
 
 
 def parse_value(text: str, key: str) -> Any:
