@@ -20,7 +20,7 @@ from datamodules.medvqa_gi_2024 import MedvqaGi2024
 from datamodules.mimic_cxr_jpg import MimicCxrJpg
 from datamodules.phantom.writing import write_layout
 from datamodules.preparing import prepare
-from lit_models.stage import Stage
+from lit_models.stage import Stage, View
 from medbench.config import load
 from medbench.core.batch import Batch, collate
 from medbench.core.seeds import Draws, rng
@@ -127,12 +127,12 @@ def compare(what: str, plan: StagePlan, data: DataModule, steps: int) -> tuple[f
     return loader, step, once
 
 
-def load_seconds(view: object, size: int, steps: int) -> tuple[Batch, float]:
+def load_seconds(view: View, size: int, steps: int) -> tuple[Batch, float]:
     """A batch, and the seconds that each of the following takes one process."""
 
     def batch_of(number: int) -> Batch:
         rows = range(number * size, (number + 1) * size)
-        return collate([view.draw(i % len(view), rng("speed", i)) for i in rows])  # type: ignore
+        return collate([view.draw(i % len(view), rng("speed", i)) for i in rows])
 
     batch = batch_of(0)
     began = time.process_time()
