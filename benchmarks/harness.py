@@ -12,7 +12,8 @@ import numpy as np
 from benchmarks.adherence import adherence_of
 from benchmarks.extractors import RESIZE, Extractor
 from benchmarks.features import Extracted, cached, extract, oddities
-from benchmarks.inputs import Inputs, findings_of, group_of
+from benchmarks.groups import groups_of
+from benchmarks.inputs import Inputs
 from benchmarks.jobs import Job, make_job, plan_jobs
 from benchmarks.kinds import Value, values_of
 from benchmarks.metrics.declaration import FEATURES, OUTPUTS, SAMPLES
@@ -187,7 +188,7 @@ class _Meter:
     def _grouped(self, job: Job, inputs: Inputs, key: str) -> list[Value]:
         """The same metric on the rows of each value of a key; small groups are left out."""
         found = []
-        for name, rows in groups_of(inputs.about, key).items():
+        for name, rows in self._groups(inputs, key).items():
             if len(rows) < max(SMALLEST, job.metric.min_samples):
                 continue
             part = _Part(inputs, rows)
@@ -198,16 +199,12 @@ class _Meter:
                 found.append(value | about)
         return found
 
-
-def groups_of(about: list[dict[str, Any]], key: str) -> dict[str, np.ndarray]:
-    """Row numbers by the value of a key; `finding` puts a row under each label that it has."""
-    found: dict[str, list[int]] = {}
-    for place, row in enumerate(about):
-        values = list(findings_of(row)) if key == "finding" else [group_of(row, key)]
-        for value in values:
-            if value is not None:
-                found.setdefault(str(value), []).append(place)
-    return {name: np.array(found[name]) for name in sorted(found)}
+    def _groups(self, inputs: Inputs, key: str) -> dict[str, np.ndarray]:
+        """By what the generated rows say of themselves, else by the real samples beside them."""
+        found = groups_of(inputs.about, key)
+        if not found and inputs.source.pairs is not None:
+            found = groups_of(inputs.pair_rows(), key)
+        return found
 
 
 def _fitting(job: Job, n: int) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What a metric asks for, by the names of its declaration: taken from passes, samples and pairs."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -9,8 +9,8 @@ import numpy as np
 
 from benchmarks.extractors import Extractor
 from benchmarks.features import Extracted, fit
+from benchmarks.groups import group_of, place_of
 from benchmarks.jobs import Job
-from benchmarks.metrics.groups import age_bands
 from benchmarks.pictures import Made, Pictures, part
 from benchmarks.sources import Source
 from datamodules.controls import as_control, extract, grey_levels
@@ -192,16 +192,17 @@ class Inputs:
 
     def facts(self, key: str) -> list[dict[str, Any]]:
         """The rows that say something of each sample: the request's own, or the real sample's."""
-        for rows in (self.about, self._pair_rows() if self.source.pairs else []):
-            found = [row if key in row else row.get("meta", {}).get("request", {}) for row in rows]
-            if found and all(row.get(key) is not None for row in found):
-                return found
+        for rows in (self.about, self.pair_rows() if self.source.pairs else []):
+            found = [place_of(row, key) for row in rows]
+            if found and all(place is not None for place in found):
+                return [dict(place) for place in found if place is not None]
+        column = "a column for each label (1, 0 or empty)" if key == "labels" else f"a column {key}"
         raise UserError(
-            f"{self.job.name} needs the {key} of every generated image: a column {key} of the "
-            "table, or data=NAME, whose samples have it."
+            f"{self.job.name} needs the {key} of every generated image: {column} of the table, or "
+            "data=NAME, whose samples have it."
         )
 
-    def _pair_rows(self) -> list[dict[str, Any]]:
+    def pair_rows(self) -> list[dict[str, Any]]:
         pairs = self.real_rows()
         return [pairs.row(index) for index in range(len(pairs))]
 
@@ -251,7 +252,7 @@ class Inputs:
         if self.source.pairs is None:
             raise UserError(
                 f"{self.job.name} compares each generated image with the real one of its request, "
-                "which are not known: name data=NAME, or a folder of real images whose file names "
+                "which is not known: name data=NAME, or a folder of real images whose file names "
                 "or sample_ids are the generated ones'."
             )
         return self.source.pairs
@@ -364,7 +365,7 @@ def lacking(job: Job, fakes: Mapping[str, Source], reals: Mapping[str, Source]) 
             elif need in paired:
                 probe.real_rows()
     except UserError as error:
-        return str(error).removeprefix(f"{job.name} ")
+        return str(error).replace(f"{job.name} ", "it ", 1)
     sets = [
         reals[job.options[key]].fingerprint for key in ("train", "heldout") if key in job.options
     ]
@@ -373,25 +374,11 @@ def lacking(job: Job, fakes: Mapping[str, Source], reals: Mapping[str, Source]) 
     return None
 
 
+def labels_of(job: Job, fakes: Mapping[str, Source], reals: Mapping[str, Source]) -> list[str]:
+    """Names of the labels that a metric of labels goes by."""
+    probe = Inputs(replace(job, extractor=None), fakes, reals, {}, _no_pass, 0)
+    return list(probe["label_names"])
+
+
 def _no_pass(side: str, name: str, extractor: str) -> Extracted:
     raise UserError(f"{name} was not shown to {extractor}.")
-
-
-def group_of(row: Mapping[str, Any], key: str) -> Any:
-    """The value of a key of a sample, of its meta or of its request; None where it has none."""
-    meta = row.get("meta", {})
-    request = meta.get("request", {})
-    for place in (row, meta, request, request.get("meta", {})):
-        if place.get(key) is not None:
-            return place[key]
-    if key == "age_band" and (age := group_of(row, "age")) is not None:
-        return age_bands([float(age)])[0]
-    return None
-
-
-def findings_of(row: Mapping[str, Any]) -> Iterator[str]:
-    """The labels that hold of a sample."""
-    source = row if "labels" in row else row.get("meta", {}).get("request", {})
-    for name, value in zip(source.get("label_names", ()), source.get("labels", ()), strict=False):
-        if value == 1:
-            yield str(name)

@@ -250,7 +250,7 @@ def _pairs(job: Job, inputs: Inputs, seed: int) -> list[Value]:
                 low=low,
                 high=high,
                 undefined=int(len(scores) - len(kept)),
-                note=f"{len(kept):,} pairs",
+                note=f"{len(kept):,} pair{'s' * (len(kept) != 1)}",
                 draws=short(draws) if draws is not None else None,
             )
         )

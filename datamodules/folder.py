@@ -36,7 +36,8 @@ class Folder(DataModule):
     PNG, JPEG, DICOM and npz pictures are (C, H, W), NIfTI and npz volumes (C, D, H, W) with D to
     the head, H to the front and W to the patient's left; a DICOM file is one picture.
     table: a CSV or JSONL file with a column `file` (relative to root), and any of text, sample_id,
-    subject_id; each further column is a label, empty = unlabelled. A file of that kind lying in
+    subject_id, age, age_band, sex, race, view, block; each further column is a label, empty =
+    unlabelled. A file of that kind lying in
     root under the name captions.csv or captions.jsonl is found by itself.
     arm: only this arm of a sample set.
     validation, test: shares of the subjects, by hash, for use as training data.

@@ -1,6 +1,7 @@
 """The samples of a folder without their images: from a manifest, a table, or the files alone."""
 
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from medbench.core.sample_set import read_manifest
 FILE_COLUMNS = ("file", "filename", "file_name", "image", "path")
 TEXT_COLUMNS = ("text", "caption", "prompt", "report")
 ID_COLUMNS = ("sample_id", "subject_id")
+# Whose image it is: for scores by group, never a label. In any case of letters.
+ABOUT_COLUMNS = ("age", "age_band", "sex", "race", "view", "block")
 
 
 def bare_row(name: str) -> Sample:
@@ -71,11 +74,14 @@ def table_rows(table: Path, root: Path, names: list[str]) -> list[Sample]:
             f"lines without an image ({first}). Names are relative to the folder, with suffix."
         )
     text = _column(lines[0], TEXT_COLUMNS)
-    labels = [name for name in lines[0] if name not in {file, text, *ID_COLUMNS}]
-    rows = [
-        _table_row(f"{table}, row {by_name[name]}", name, lines[by_name[name] - 2], text, labels)
-        for name in names
-    ]
+    about = {name: name.lower() for name in lines[0] if name.lower() in ABOUT_COLUMNS}
+    labels = [name for name in lines[0] if name not in {file, text, *ID_COLUMNS, *about}]
+    rows = []
+    for name in names:
+        where, line = f"{table}, row {by_name[name]}", lines[by_name[name] - 2]
+        row = _table_row(where, name, line, text, labels)
+        row["meta"] |= {key: _about(where, key, line[n]) for n, key in about.items() if line[n]}
+        rows.append(row)
     _refuse_same_ids(table, rows, by_name)
     return rows
 
@@ -102,20 +108,30 @@ def _table_row(where: str, name: str, line: Row, text: str | None, labels: list[
     if text is not None:
         row["text"] = line[text]
     if labels:
-        values = [_label(where, key, line[key]) for key in labels]
+        values = [_label(where, key, line[key], text is None) for key in labels]
         row |= {"labels": np.array(values, np.float32), "label_names": labels}
     return row
 
 
-def _label(where: str, key: str, cell: str) -> float:
+def _about(where: str, key: str, cell: str) -> str | float:
+    if key != "age":
+        return cell
+    try:
+        return float(cell)
+    except ValueError:
+        raise UserError(f"{where}: age is {cell!r}, which is not a number of years.") from None
+
+
+def _label(where: str, key: str, cell: str, no_text: bool) -> float:
     try:
         value = float(cell) if cell else np.nan
     except ValueError:
         value = np.inf
     if np.isinf(value):
+        known = (*(TEXT_COLUMNS if no_text else ()), *ID_COLUMNS, *ABOUT_COLUMNS)
         raise UserError(
-            f"{where}: the label {key} is {cell!r}, which is not a number. Labels are numbers, "
-            "empty = unlabelled."
+            f"{where}: the label {key} is {shorten(cell, 40)!r}, which is not a number. Labels are "
+            f"numbers, empty = unlabelled{nearest(key, known) or '.'}"
         )
     return value
 

@@ -97,7 +97,9 @@ class GazeCombined(GazeData):
     def assign(self) -> dict[str, list[Pair]]:
         own, train, test = self.parts
         both = len(self.eye_gaze.cases) - len(own)
-        self.note(f"{len(self.eye_gaze.cases)} images of {EYE_GAZE}, {len(train)} of {REFLACX}")
+        self.note(
+            f"{len(self.eye_gaze.cases)} images of {EYE_GAZE}, {len(train)} readings of {REFLACX}"
+        )
         self.note(f"{both} dropped from {EYE_GAZE}: their image is in {REFLACX}")
         pairs: list[Pair] = [(self.eye_gaze.source, case) for case in own]
         pairs += [(self.reflacx.source, case) for case in train]

@@ -2,6 +2,7 @@
 
 import io
 import os
+import sys
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -51,6 +52,8 @@ def prepare(preparation: Preparation, out: Path, *, workers: int = 1, quiet: boo
     A key that fails does not stop the others; all failures are named at the end."""
     folder = preparation.folder(out)
     if is_complete(folder):
+        if not quiet:
+            print(f"{preparation.name} is there already; nothing to do", file=sys.stderr)
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / RECORD, _record(preparation))

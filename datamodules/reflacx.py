@@ -130,6 +130,9 @@ class Reflacx(GazeData):
         self.note(f"{len(self.readings)} readings in the tables")
         self.note(f"{lost} dropped: eye tracking discarded")
         train, test = self.cases()
+        several = len(self.readings) - lost - len(train)
+        if several > len(test):
+            self.note(f"{several} of phases 1 and 2 make {len(test)} test samples, one an image")
         held = {case.subject_id for case in test}
         free = [case for case in train if case.subject_id not in held]
         self.note(f"{len(train) - len(free)} of phase 3 dropped: their subject is in test")

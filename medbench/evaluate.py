@@ -181,8 +181,7 @@ def evaluate(
     extractors = released | open_extractors(protocol | {"extractors": fitted}, device())
     seed = int(settings.get("seed", protocol.get("seed", 0)))
     fakes, reals = sets.fakes, sets.reals
-    warned = sets.warnings.append
-    values = measure(protocol, fakes, reals, extractors, out / "features", seed, quiet, warned)
+    values = measure(protocol, fakes, reals, extractors, out / "features", seed, quiet, sets.warn)
     about = provenance(time.monotonic() - began) | sets.about()
     result = sets.result(values, about, seed)
     path = out / "evaluations" / result["run"] / "result.json"

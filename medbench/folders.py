@@ -1,20 +1,26 @@
 """The two sides of `evaluate`: anyone's folders or a dataset, and what they allow to measure."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.inputs import lacking
-from benchmarks.jobs import make_job, too_few
+import numpy as np
+
+from benchmarks.inputs import labels_of, lacking
+from benchmarks.jobs import Job, make_job, too_few
+from benchmarks.metrics.classification import split_findings
 from benchmarks.metrics.declaration import load_metric
 from benchmarks.sources import Source, folder_source, paired
 from datamodules.folder import Folder
 from datamodules.pictures import decode, kind_of
 from medbench.blocks import Config
-from medbench.core.errors import UserError
+from medbench.core.errors import UserError, nearest
 from medbench.core.fingerprint import fingerprint, hash_file
 from medbench.measuring import real_source, whole_split
 from medbench.plan import Plan
+
+PAIRED = {"real_images", "real_scores", "controls", "real_masks", "labels"}  # or their ceiling
 
 
 class Sets:
@@ -99,9 +105,22 @@ class Sets:
         else:
             real = next(iter(self.reals.values()))
         ids = {str(real.row(i)["sample_id"]) for i in range(len(real))}
-        if all(str(fake.row(i)["sample_id"]) in ids for i in range(len(fake))):
-            return paired(fake, real)
+        if not all(str(fake.row(i)["sample_id"]) in ids for i in range(len(fake))):
+            return fake
+        both = paired(fake, real)
+        odd = _contradicted(both)
+        if odd is None:
+            return both
+        self.warnings.append(
+            "Generated and real images share their names but not their labels, such as "
+            f"{odd}: they are not compared in pairs."
+        )
         return fake
+
+    def warn(self, line: str) -> None:
+        """A sentence on the terminal, the page and the result."""
+        self.warnings.append(line)
+        print(line, file=sys.stderr)
 
     def _compare(self) -> None:
         """Warn of generated images that are real ones."""
@@ -129,13 +148,14 @@ class Sets:
         """The protocol with the metrics that these images allow; a sentence for each other."""
         kept = []
         for entry in self.protocol.get("metrics") or ():
-            job = make_job(entry, self.protocol, self.fakes, self.reals)
+            job = self._job(entry)
             reason = lacking(job, self.fakes, self.reals)
-            few = list(too_few(job, self.fakes, self.reals))
+            few = [line.removeprefix(f"{job.name}: ") for line in self._too_few(job)]
             if reason or few:
                 self.left_out.append(f"{job.name} is left out: {reason or few[0]}")
             else:
-                kept.append(entry)
+                kept += self._narrowed(entry, job)
+        self._tell_pairs(kept)
         for line in [*self.warnings, *self.left_out]:
             print(line, file=sys.stderr)
         if not kept:
@@ -147,8 +167,38 @@ class Sets:
         extractors = {k: v for k, v in (self.protocol.get("extractors") or {}).items() if k in used}
         return self.protocol | {"metrics": kept, "extractors": extractors}
 
-    def _job(self, entry: Any) -> Any:
+    def _job(self, entry: Any) -> Job:
         return make_job(entry, self.protocol, self.fakes, self.reals)
+
+    def _too_few(self, job: Job) -> list[str]:
+        found = too_few(job, self.fakes, self.reals)
+        return [line.replace(f"{job.name} ", "it ", 1) for line in found]
+
+    def _narrowed(self, entry: Any, job: Job) -> list[Any]:
+        """With those findings alone that the images have labels of; a sentence for the others."""
+        if "findings" not in job.settings:
+            return [entry]
+        given = labels_of(job, self.fakes, self.reals)
+        there, absent = split_findings(job.settings["findings"], given)
+        if not absent:
+            return [entry]
+        unused = [name for name in given if name not in there]
+        close = next(filter(None, (nearest(name, unused) for name in absent)), "")
+        self.left_out.append(
+            f"{job.name} is {f'of {len(there)} findings' if there else 'left out'}: the table has "
+            f"no column {', '.join(absent)}{close or '.'}"
+        )
+        return [dict(entry) | {"settings": job.settings | {"findings": there}}] if there else []
+
+    def _tell_pairs(self, entries: Sequence[Any]) -> None:
+        """That files of two folders are taken for pairs, where that changes a value."""
+        asking = [job for job in map(self._job, entries) if PAIRED & set(job.metric.needs)]
+        named = [j.name for j in asking if self.fakes[j.arm].pairs is not None]
+        if named and "real" in self.settings:
+            self.warnings.append(
+                f"{', '.join(named)}: each generated image is compared with the real one of the "
+                "same name."
+            )
 
     def about(self) -> dict[str, Any]:
         """Where the images came from, and what was not measured."""
@@ -186,6 +236,20 @@ class Sets:
             "provenance": about,
             "values": values,
         }
+
+
+def _contradicted(fake: Source) -> str | None:
+    """An image that the other side of its pair labels otherwise; or None."""
+    assert fake.pairs is not None
+    for index in range(len(fake)):
+        one, other = fake.row(index), fake.pairs.row(index)
+        if "labels" not in one or "labels" not in other:
+            return None
+        known = dict(zip(other["label_names"], other["labels"], strict=True))
+        for name, value in zip(one["label_names"], one["labels"], strict=True):
+            if abs(value - known.get(name, np.nan)) > 0:  # NaN says nothing
+                return str(one["sample_id"])
+    return None
 
 
 def _windowed(protocol: Config, typed: str | None) -> Config:

@@ -223,5 +223,17 @@ def _asked(
     return FINDINGS[findings]
 
 
+def split_findings(
+    findings: str | Sequence[str] | None, labels: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """The asked findings that are among the labels, and those that are not."""
+    known = _columns(labels)
+    there: list[str] = []
+    absent: list[str] = []
+    for name in _asked(findings, known, known):
+        (there if canonical(name) in known else absent).append(name)
+    return there, absent
+
+
 def _inner(scores: np.ndarray) -> np.ndarray:
     return np.clip(np.asarray(scores, np.float64), TINY, 1 - TINY)

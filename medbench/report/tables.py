@@ -45,7 +45,7 @@ def draw_values(values: Sequence[Value]) -> str:
     shown = [value for value in values if value.get("chance") is None]
     if not shown:
         return '<p class="quiet">No values of this kind were measured.</p>'
-    head = ["metric", "value", "floor", "ceiling", "n", "n real", "measured with", "note"]
+    head = ["metric", "value", "floor", "ceiling", "n", "n real", "measured with"]
     return table(head, [_value_row(value) for value in shown], (1, 2, 3, 4, 5)) + _meanings(shown)
 
 
@@ -53,17 +53,17 @@ def _value_row(value: Value) -> list[str]:
     arrow = ARROWS.get(str(value.get("direction")), "")
     n = digits(value.get("low"), value.get("high"), value.get("value") or 0.0)
     name = escape(str(value["name"]))
-    about = f"arm {value.get('arm')}" if value.get("arm") else ""
+    about = [f"arm {value['arm']}"] if value.get("arm") else []
+    about += [_note(value)] if _note(value) else []
     measured = escape(str(value.get("extractor") or MISSING))
     return [
-        f"<b>{name}</b> {arrow}<small>{escape(about)}</small>",
+        f"<b>{name}</b> {arrow}" + "".join(f"<small>{line}</small>" for line in about),
         f"<b>{with_interval(value.get('value'), value.get('low'), value.get('high'))}</b>",
         _floor(value, n),
         number(part(value.get("ceiling")), n),
         count(value.get("n")),
         count(value.get("n_real")),
         f"{measured}<small>{escape(_identity(value))}</small>",
-        _note(value),
     ]
 
 

@@ -144,7 +144,8 @@ def test_what_is_odd_is_said_and_nothing_is_lost(
     assert main([*given, f"out={tmp_path}", "record=mine"]) == 0
     printed = capsys.readouterr()
     assert "of 11 generated images are real ones, byte for byte" in printed.err
-    assert "kid is left out: kid: subset_size=20 is larger than the 11 generated" in printed.err
+    assert "images of 2 shapes, 8x8 to 16x9: all are resized to 8" in printed.err
+    assert "kid is left out: subset_size=20 is larger than the 11 generated" in printed.err
     (path,) = tmp_path.glob("evaluations/*/result.json")
     result = json.loads(path.read_text())
     warned = "\n".join(result["provenance"]["warnings"])

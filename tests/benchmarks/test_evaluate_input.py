@@ -75,10 +75,65 @@ def test_captions_of_other_files(
     )
 
 
+@pytest.fixture
+def judged(out: Path, tmp_path: Path) -> dict[str, Path]:
+    """A protocol of two columns, and captions of 24 generated and real images that agree."""
+    lines = ["metrics:", "  - {metric: fid}", "  - metric: auroc", "    by: [sex, age_band]"]
+    lines.append("    settings: {findings: [column=0, column=1]}")
+    whole = (Path(OUTSIDE) / "protocols/dots_quick.yaml").read_text()
+    protocol = tmp_path / "judged.yaml"
+    protocol.write_text("\n".join([whole.partition("metrics:")[0], *lines]))
+    rows = [f"{i}.png,{int((i + 3) % 8 == 0)},{int((i + 3) % 8 == 1)}" for i in range(24)]
+    fake, real = tmp_path / "fake.csv", tmp_path / "real.csv"
+    about = [f"{row},{'FM'[i // 12]},{20 + i}" for i, row in enumerate(rows)]
+    fake.write_text("\n".join(["file,column=0,column=1,Sex,Age", *about]))
+    real.write_text("\n".join(["file,column=0,column=1", *rows]))
+    return {"protocol": protocol, "captions": fake, "real_captions": real}
+
+
+def test_scores_go_by_group_and_pairs_must_agree(
+    out: Path, judged: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = {"fake": out / "fake", "real": out / "real"} | judged
+    capsys.readouterr()
+    assert evaluate(out, "--json", **given) == 0
+    printed = capsys.readouterr()
+    values = {value["name"]: value for value in json.loads(printed.out)["values"]}
+    for name, n in {"sex=F": 12, "sex=M": 12, "age_band=18-39": 20}.items():
+        assert values[f"auroc [{name}]"]["n"] == n
+    assert "auroc [age_band=40-59]" not in values  # four images
+    assert values["auroc"]["ceiling"] is not None
+    assert "auroc: each generated image is compared with the real one of the same name" in (
+        printed.err
+    )
+    text = judged["real_captions"].read_text()
+    judged["real_captions"].write_text(text.replace("0.png,0,0", "0.png,1,0", 1))
+    assert evaluate(out, "--json", **given) == 0
+    printed = capsys.readouterr()
+    assert "share their names but not their labels, such as 0.png" in printed.err
+    assert all(value["ceiling"] is None for value in json.loads(printed.out)["values"])
+
+
+def test_findings_without_a_column_are_named(
+    out: Path, judged: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = {"fake": out / "fake", "real": out / "real"} | judged
+    text = judged["captions"].read_text()
+    judged["captions"].write_text(text.replace("column=1", "colum1", 1))
+    capsys.readouterr()
+    assert evaluate(out, "--json", **given) == 0
+    printed = capsys.readouterr()
+    assert "auroc is of 1 findings: the table has no column column=1; did you mean colum1?" in (
+        printed.err
+    )
+    names = [value["name"] for value in json.loads(printed.out)["values"]]
+    assert "auroc/column=0" in names and "auroc/column=1" not in names
+
+
 def test_too_few_images(out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = said(capsys, out, fake=squares(tmp_path / "few", 1))
     assert "can measure nothing of these folders" in text
-    assert "fid needs at least 2 generated images; there are 1" in text
+    assert "fid is left out: it needs at least 2 generated images; there are 1" in text
 
 
 def test_pixels_that_are_no_numbers(

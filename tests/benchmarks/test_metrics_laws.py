@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from benchmarks.groups import age_bands, groups_of
 from benchmarks.metrics import neighbours
 from benchmarks.metrics.agreement import clip_score, clip_similarity, posture_alignment
 from benchmarks.metrics.classification import (
@@ -15,7 +16,6 @@ from benchmarks.metrics.classification import (
 from benchmarks.metrics.declaration import load_metric
 from benchmarks.metrics.frechet import buffer_resized, fid, official_fid, radiomics_fd
 from benchmarks.metrics.gram import Gram
-from benchmarks.metrics.groups import age_bands, rows_of_groups, score_groups
 from benchmarks.metrics.kernel import cmmd, kid, mmd_rbf_median
 from benchmarks.metrics.manifold import density_coverage, manifold, prc
 from benchmarks.metrics.overlap import control_consistency, dice, iou
@@ -302,12 +302,12 @@ def test_groups_are_scored_by_value_and_never_merged() -> None:
     ages = [3, 17.9, 18, 59, 60, 85, None, float("nan")]
     bands = age_bands(ages)
     assert bands == ["0-17", "0-17", "18-39", "40-59", "60-79", "80+", None, None]
-    groups = {"sex": ["F", "M", "F", "F", "", "M", "F", None], "age": bands}
-    rows, small = rows_of_groups(groups, 2)
-    assert rows["sex=F"].tolist() == [0, 2, 3, 6] and set(rows) == {"sex=F", "sex=M", "age=0-17"}
-    assert small == {"age=18-39": 1, "age=40-59": 1, "age=60-79": 1, "age=80+": 1}
-    values = np.array([1, 2, np.nan, 3, 4, 5, 5, 6])
-    assert score_groups(values, groups, 2)["sex=F"] == (3.0, 3, 1)
+    about = [{"meta": {"age": age, "sex": sex}} for age, sex in zip(ages, "FMFF MF?", strict=True)]
+    about[4]["meta"]["sex"] = ""
+    found = groups_of(about, "sex")
+    assert found["F"].tolist() == [0, 2, 3, 6] and set(found) == {"F", "M", "?"}
+    assert {k: v.tolist() for k, v in groups_of(about, "age_band").items()}["0-17"] == [0, 1]
+    assert groups_of([{"age": float("nan")}], "age") == {}
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,12 @@ def test_captions_and_labels_come_from_a_table(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"1 images without a line.*sub/3\.png has no line"):
         Folder(str(tmp_path)).split(ALL)
     rows = [{"file": n, "text": "t"} for n in NAMES]
+    table.write_text(
+        "\n".join(["file,polyp,Sex,age", *(f"{n},1,F,{60 + i}" for i, n in enumerate(NAMES))])
+    )
+    about = Folder(str(tmp_path)).split(ALL)[1]
+    assert about["label_names"] == ["polyp"]
+    assert about["meta"]["sex"] == "F" and about["meta"]["age"] == 61
     elsewhere = tmp_path / "table.jsonl"
     elsewhere.write_text("\n".join(map(json.dumps, rows)))
     assert Folder(str(tmp_path), str(elsewhere)).split(ALL)[3]["text"] == "t"
@@ -165,7 +171,7 @@ def test_what_is_wrong_with_a_table_is_named_with_its_row(tmp_path: Path) -> Non
     good = ["file,text,sample_id,polyp", "0.png,a,s0,1", "2.png,b,s1,", "sub/1.png,c,s2,0"]
     good.append("sub/3.png,d,s3,0")
     cases = {
-        "row 3: the label polyp is 'yes', which is not a number": (2, "2.png,b,s1,yes"),
+        "row 3: the label polyp is 'yes', which is not a number. Labels": (2, "2.png,b,s1,yes"),
         "sample_id 's0' stands in rows 2 and 3": (2, "2.png,b,s0,"),
         "names 0.png more than once, in rows 2 and 3": (2, "0.png,b,s1,"),
         "row 3: '../2.png' leads outside the folder": (2, "../2.png,b,s1,"),

@@ -33,11 +33,15 @@ def kill_at_seven(key: str) -> Arrays:
     return make(key)
 
 
-def test_processes_write_what_one_writes_and_it_is_found_again(tmp_path: Path) -> None:
+def test_processes_write_what_one_writes_and_it_is_found_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     one = Preparation("small", 1, KEYS, make, {"size": 2}, source="x")
     folder = prepare(one, tmp_path / "one", quiet=True)
     other = prepare(one, tmp_path / "two", workers=2, quiet=True)
     assert folder.name == other.name == f"small-{one.fingerprint}"
+    assert prepare(one, tmp_path / "one") == folder
+    assert capsys.readouterr().err == "small is there already; nothing to do\n"
     for key in KEYS:
         assert file_of(folder, key).read_bytes() == file_of(other, key).read_bytes()
     for place in (folder, folder.parent, tmp_path / "one"):

@@ -163,6 +163,7 @@ def test_five_readers_are_pooled(root: Path) -> None:
     assert len(sample["gaze"]) == 4  # that outside the image is gone
     assert labels(sample)["Pleural Effusion"] == 1 == labels(sample)["Atelectasis"]  # half of them
     assert "1 dropped: eye tracking discarded" in data.funnel()
+    assert "2 of phases 1 and 2 make 1 test samples, one an image" in data.funnel()
     each = reflacx(root, test_reader="each").split("test")
     assert [each[i]["sample_id"] for i in range(2)] == ["P101R000001", "P102R000002"]
     assert len(reflacx(root, test_reader="first").split("test")[0]["gaze"]) == 3
