@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from math import cos, pi, sin, sqrt
 from typing import Any
 
@@ -154,7 +155,7 @@ def _study(
 
 def draw_patient(place: Address, fixed: Fixed | None = None) -> Patient:
     """The patient of a subject, the same at every visit; derived values follow what is fixed."""
-    s = _stream(replace(place, visit=0), "patient")
+    s = _stream(replace(place, visit=0) if place.visit else place, "patient")
     sex, age = ("F", "M")[s.chance(0.5)], s.uniform(20, 90)
     tilt = s.uniform(-0.258819, 0.258819)  # the sine of 15 degrees
     drawn: dict[str, Any] = {
@@ -189,12 +190,14 @@ def draw_patient(place: Address, fixed: Fixed | None = None) -> Patient:
 
 def _fix(part: str, drawn: dict[str, Any], fixed: Fixed | None) -> dict[str, Any]:
     """What is drawn, with the fixed values in place."""
-    for name in fixed or {}:
+    if not fixed:
+        return drawn
+    for name in fixed:
         if name not in drawn:
             raise UserError(
                 f"set: {part} has no {name}{nearest(name, drawn)} Known: {', '.join(drawn)}."
             )
-    return drawn | dict(fixed or {})
+    return drawn | dict(fixed)
 
 
 def draw_posture(place: Address, view: str, fixed: Fixed) -> Posture:
@@ -217,7 +220,7 @@ def draw_posture(place: Address, view: str, fixed: Fixed) -> Posture:
 
 def draw_view(place: Address, views: Sequence[str] = ("PA", "AP")) -> str:
     """One of the views, in the proportions in which they occur."""
-    left = _stream(place, "visit").unit() * sum(VIEW_SHARES[view] for view in views)
+    left = _visit_units(place)[0] * sum(VIEW_SHARES[view] for view in views)
     for view in views:
         left -= VIEW_SHARES[view]
         if left < 0:
@@ -225,11 +228,16 @@ def draw_view(place: Address, views: Sequence[str] = ("PA", "AP")) -> str:
     return view
 
 
+@lru_cache(maxsize=4)
+def _visit_units(place: Address) -> tuple[float, float]:
+    """The stream of a visit: the first number chooses the view, the second what is recorded."""
+    s = _stream(place, "visit")
+    return s.unit(), s.unit()
+
+
 def _recorded(place: Address, view: str) -> str:
     """The view as the table says it: blank for 4 %, wrong for 0.1 %."""
-    s = _stream(place, "visit")
-    s.unit()
-    share = s.unit()
+    share = _visit_units(place)[1]
     wrong = {"PA": "LATERAL", "AP": "PA", "LATERAL": "PA", "LL": "AP"}
     return "" if share < 0.04 else wrong[view] if share < 0.041 else view
 
@@ -355,6 +363,7 @@ def truth_of(study: Study) -> dict[str, str | float]:
 def _flatten(found: dict[str, str | float], name: str, values: Mapping[str, Any]) -> None:
     for key, value in values.items():
         if isinstance(value, tuple):
-            found |= {f"{name}.{key}.{i}": part for i, part in enumerate(value)}
+            for i, part in enumerate(value):
+                found[f"{name}.{key}.{i}"] = part
         else:
             found[f"{name}.{key}"] = value

@@ -93,22 +93,26 @@ def _factor() -> np.ndarray:
 
 
 @cache
-def _threshold(prevalence: float) -> float:
-    return NormalDist().inv_cdf(prevalence)
+def _thresholds(projection: str, balanced: bool) -> list[float]:
+    """Of the copula's values: below them is a finding."""
+    shares = PREVALENCE | {DEVICES: DEVICE_SHARES[projection]}
+    return [NormalDist().inv_cdf(EVEN if balanced else shares[n]) for n in (*PATHOLOGIES, DEVICES)]
 
 
 def draw_presence(s: Stream, projection: str, longtail: bool, balanced: bool) -> dict[str, bool]:
     """Which findings a study has, by a Gaussian copula; the long-tail ones by chance.
 
     balanced: each as often as the others, and independent of them."""
-    names = [*PATHOLOGIES, DEVICES]
+    names = (*PATHOLOGIES, DEVICES)
     normals = np.array([s.normal(0, 1) for _ in names])
     values = np.round(normals if balanced else _factor() @ normals, 6).tolist()
-    shares = PREVALENCE | {DEVICES: DEVICE_SHARES[projection]}
-    shares = dict.fromkeys(shares, EVEN) if balanced else shares
-    found = {n: v < _threshold(shares[n]) for n, v in zip(names, values, strict=True)}
-    rare = {name: s.chance(shares[name]) for name in LONG_TAIL}
-    return found | {name: rare[name] and longtail for name in LONG_TAIL}
+    found = {
+        name: value < least
+        for name, value, least in zip(names, values, _thresholds(projection, balanced), strict=True)
+    }
+    for name in LONG_TAIL:
+        found[name] = s.chance(EVEN if balanced else PREVALENCE[name]) and longtail
+    return found
 
 
 def draw_finding(

@@ -83,9 +83,9 @@ def write_report(
     study: Study, stream: Stream, *, omit: float = OMIT, hallucinate: float = HALLUCINATE
 ) -> Report:
     """The report of a study; `omit` and `hallucinate` are the rates of label noise."""
-    drawn = stream.units(24 * len(FINDINGS))  # at once: a fetch costs more than its numbers
+    drawn = stream.units(24 * len(FINDINGS) + 64)  # at once: a fetch costs more than its numbers
     lots = {name: Lot(drawn[24 * i : 24 * i + 24]) for i, name in enumerate(FINDINGS)}
-    general = Lot(stream.units(64))
+    general = Lot(drawn[24 * len(FINDINGS) :])
     statements, omitted, invented = _state(study, lots, omit, hallucinate)
     denied = _denied(study, statements, omitted, general)
     findings = _findings(study, statements, denied, lots, general)
@@ -139,7 +139,7 @@ def _state(
     opaque = labels_of(study)[OPACITY] == 1
     for name in FINDINGS:
         lot, finding = lots[name], study.findings.get(name)
-        left_out, doubted, made_up = lot.chance(omit), lot.unit(), lot.chance(hallucinate)
+        left_out, doubted, made_up = lot.unit() < omit, lot.unit(), lot.unit() < hallucinate
         if finding is not None:
             if left_out:
                 omitted.append(name)

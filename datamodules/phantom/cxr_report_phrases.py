@@ -34,10 +34,10 @@ class Lot:
         return self.units.pop()
 
     def chance(self, probability: float) -> bool:
-        return self.unit() < probability
+        return self.units.pop() < probability
 
     def choose(self, options: Sequence[T]) -> T:
-        return options[int(self.unit() * len(options))]
+        return options[int(self.units.pop() * len(options))]
 
 
 def say(statement: Statement, lot: Lot) -> str:

@@ -192,12 +192,12 @@ class Study:
 
 def labels_of(study: Study, longtail: bool = False) -> dict[str, int]:
     """Image truth, 0 or 1, of the fourteen labels, or of all nineteen."""
-    found = {name: int(name in study.findings) for name in LABELS}
-    found["Lung Opacity"] |= int(any(found[name] for name in OPACITIES))
-    found["No Finding"] = int(not any(found[name] for name in PATHOLOGIES))
-    if longtail:
-        found |= {name: int(name in study.findings) for name in LONG_TAIL}
-        found["No Finding"] &= int(not any(found[name] for name in LONG_TAIL))
+    found = dict.fromkeys((*LABELS, *LONG_TAIL) if longtail else LABELS, 0)
+    for name in found.keys() & study.findings.keys():
+        found[name] = 1
+        if name in OPACITIES:
+            found["Lung Opacity"] = 1
+    found["No Finding"] = int(found.keys() & study.findings.keys() <= {DEVICES})
     return found
 
 

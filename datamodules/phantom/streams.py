@@ -85,16 +85,20 @@ class Stream:
         self._used = 0
         self._words: list[int] = []
 
-    def word(self) -> int:
-        """The next 64 bits."""
+    def _fill(self) -> list[int]:
+        """The words that are left, in the reverse of their order; more when there are none."""
         if not self._words:
             self._words = raw_words(*self._key, self._used, self.BLOCK)[::-1]
             self._used += self.BLOCK
-        return self._words.pop()
+        return self._words
+
+    def word(self) -> int:
+        """The next 64 bits."""
+        return (self._words or self._fill()).pop()
 
     def unit(self) -> float:
         """Uniform in [0, 1), 53 bits."""
-        return (self.word() >> 11) * 2.0**-53
+        return ((self._words or self._fill()).pop() >> 11) * 2.0**-53
 
     def units(self, count: int) -> list[float]:
         """What as many calls of `unit` give, several times as fast."""
@@ -108,10 +112,11 @@ class Stream:
         return taken
 
     def uniform(self, low: float, high: float) -> float:
-        return round(low + (high - low) * self.unit(), 6)
+        share = ((self._words or self._fill()).pop() >> 11) * 2.0**-53
+        return round(low + (high - low) * share, 6)
 
     def normal(self, mean: float, deviation: float) -> float:
-        share = ((self.word() >> 11) + 0.5) * 2.0**-53
+        share = (((self._words or self._fill()).pop() >> 11) + 0.5) * 2.0**-53
         return round(mean + deviation * _INVERSE(share), 6)
 
     def integer(self, low: int, high: int) -> int:
@@ -119,7 +124,7 @@ class Stream:
         return low + int(self.unit() * (high - low + 1))
 
     def chance(self, probability: float) -> bool:
-        return self.unit() < probability
+        return ((self._words or self._fill()).pop() >> 11) * 2.0**-53 < probability
 
     def choose(self, options: Sequence[T]) -> T:
         return options[self.integer(0, len(options) - 1)]
