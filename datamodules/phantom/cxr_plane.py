@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -22,10 +23,9 @@ class Plane:
     """Canonical x and y, (size, size) float32, of every (of/size)-th pixel of an `of` grid."""
 
     def __init__(self, posture: Posture, size: int, of: int) -> None:
-        self.size, self.of, self.posture = size, of, posture
+        self.size, self.of = size, of
         self.edge = 2 / of  # canonical size of a pixel, near enough
-        self.places = np.arange(size) * (of // size)
-        p = ((2 * self.places + 1 - of) / of).astype(F)
+        self.places, p = _centres(size, of)
         c, s, sx, sy = posture.cosine, posture.sine, posture.sx, posture.sy
         x0, y0 = -(c * posture.tx + s * posture.ty) / sx, (s * posture.tx - c * posture.ty) / sy
         self.x = (p * (c / sx) + x0)[None, :] + (p * (s / sx))[:, None]
@@ -33,17 +33,19 @@ class Plane:
         self.across = np.abs(self.x)  # distance from the midline
         self.value = np.full((size, size), 0.55, F)
         self.masks: dict[str, Array] = {}
+        self._scale, self._more = size / 2, 2 * of // size + 1
+        self._matrix = posture.matrix
 
     def window(self, x: float, y: float, reach_x: float, reach_y: float) -> Window:
         """Rows and columns of the pixels within a canonical box, and some more."""
-        (a, b, e), (c, d, f) = self.posture.matrix
-        scale, more = self.size / 2, 2 * self.of // self.size + 1
+        (a, b, e), (c, d, f) = self._matrix
+        scale, more = self._scale, self._more
         across = scale * (abs(a) * reach_x + abs(b) * reach_y)
         down = scale * (abs(c) * reach_x + abs(d) * reach_y)
-        middle = scale * (a * x + b * y + e + 1), scale * (c * x + d * y + f + 1)
+        column, row = scale * (a * x + b * y + e + 1), scale * (c * x + d * y + f + 1)
         return (
-            slice(max(0, int(middle[1] - down) - more), max(0, int(middle[1] + down) + more)),
-            slice(max(0, int(middle[0] - across) - more), max(0, int(middle[0] + across) + more)),
+            slice(max(0, int(row - down) - more), max(0, int(row + down) + more)),
+            slice(max(0, int(column - across) - more), max(0, int(column + across) + more)),
         )
 
     def soft(self, inside: Array, width: float = 0.0) -> Array:
@@ -54,9 +56,12 @@ class Plane:
 
     def mark(self, name: str, window: Window, inside: Array) -> None:
         """Add to a mask what lies inside."""
+        self._mask(name)[window] |= inside > 0
+
+    def _mask(self, name: str) -> Array:
         if name not in self.masks:
             self.masks[name] = np.zeros((self.size, self.size), bool)
-        self.masks[name][window] |= inside > 0
+        return self.masks[name]
 
     def ellipse(
         self, x: float, y: float, a: float, b: float, axis: tuple[float, float], reach: float = 1.0
@@ -101,39 +106,57 @@ class Plane:
         self, name: str, points: Sequence[tuple[float, float]], width: float, contrast: float
     ) -> None:
         """A polyline of this half-width, evenly bright; marked in the mask `name`."""
-        if self.size <= 96:  # all pieces in one window: fewer and larger steps
-            window, inside = self._polyline(points, width)
-            if inside.size:
-                self.mark(name, window, inside)
-                self.value[window] += contrast * self.soft(inside)
-            return
         level = np.zeros((self.size, self.size), F)
-        for first in range(0, len(points) - 1, 2):
-            window, inside = self._polyline(points[first : first + 3], width)
-            if inside.size:
-                self.mark(name, window, inside)
+        if self.size <= 96:  # all pieces at once: fewer and larger steps
+            near, inside = self._polyline(points, width)
+            np.maximum.at(level.reshape(-1), near, self.soft(inside))
+            self._mask(name).reshape(-1)[near[inside > 0]] = True
+        else:
+            for one, other in pairwise(points):
+                window, inside = self.segment(one, other, width)
                 np.maximum(level[window], self.soft(inside), out=level[window])
+                self.mark(name, window, inside)
         self.value += contrast * level
 
     def _polyline(
         self, points: Sequence[tuple[float, float]], width: float
-    ) -> tuple[Window, Array]:
-        """Distance inside the nearest piece of a polyline, near it."""
+    ) -> tuple[Array, Array]:
+        """The pixels near each piece of a polyline, by number, and their distance inside it."""
+        numbers, reach = _numbers(self.size), width + self.edge
+        near = []
+        for (x, y), (right, low) in pairwise(points):
+            half = abs(right - x) / 2 + reach, abs(low - y) / 2 + reach
+            near.append(numbers[self.window((x + right) / 2, (y + low) / 2, *half)].reshape(-1))
         ends = np.array(points)
-        low, high = ends.min(0), ends.max(0)
-        (x, y), half = (low + high) / 2, (high - low) / 2 + width + self.edge
-        window = self.window(float(x), float(y), float(half[0]), float(half[1]))
-        starts, steps = ends[:-1, :, None, None], np.diff(ends, axis=0)[:, :, None, None]
-        shares = (steps / (steps * steps).sum(1, keepdims=True)).astype(F)
-        starts, steps = starts.astype(F), steps.astype(F)
-        px, py = self.x[window] - starts[:, 0], self.y[window] - starts[:, 1]
-        along = clamp(px * shares[:, 0] + py * shares[:, 1])
-        px -= along * steps[:, 0]
-        py -= along * steps[:, 1]
+        starts, steps = ends[:-1], ends[1:] - ends[:-1]
+        shares = steps / (steps * steps).sum(1, keepdims=True)
+        pieces = np.concatenate((starts, steps, shares), axis=1).T.astype(F)
+        x, y, dx, dy, along_x, along_y = pieces.repeat([len(part) for part in near], axis=1)
+        every = np.concatenate(near)
+        px, py = self.x.reshape(-1).take(every) - x, self.y.reshape(-1).take(every) - y
+        along_x *= px
+        along_y *= py
+        along_x += along_y
+        along = clamp(along_x)
+        px -= along * dx
+        py -= along * dy
         px *= px
         py *= py
         px += py
-        return window, width - np.sqrt(px.min(0))
+        return every, width - np.sqrt(px)
+
+
+@lru_cache(maxsize=8)
+def _centres(size: int, of: int) -> tuple[Array, Array]:
+    """Of the pixels of a row: their numbers in the `of` grid and their places in -1..1."""
+    places = np.arange(size) * (of // size)
+    return places, ((2 * places + 1 - of) / of).astype(F)
+
+
+@lru_cache(maxsize=8)
+def _numbers(size: int) -> Array:
+    """(size, size) running numbers of the pixels."""
+    return np.arange(size * size).reshape(size, size)
 
 
 def bump(square: Array) -> Array:
