@@ -36,11 +36,17 @@ def hull(across: Array, dy: Array) -> tuple[Array, Array]:
     across: distance from the midline; dy: from the hull's middle, downwards."""
     u = (across - CENTRE) * (1 / HALF_WIDTH)
     v = np.maximum(dy * (1 / DOWN), dy * (-1 / UP))
-    u, v = u * u, v * v
-    mixed = u * v * np.where(dy < 0, F(SHAPE[0]), F(SHAPE[1]))
+    u *= u
+    v *= v
+    mixed = u * v
+    mixed *= np.where(dy < 0, F(SHAPE[0]), F(SHAPE[1]))
     mixed += u * u
-    mixed += v * v
-    return HALF_WIDTH - HALF_WIDTH * np.sqrt(np.sqrt(mixed)), u
+    v *= v
+    mixed += v
+    np.sqrt(mixed, mixed)
+    np.sqrt(mixed, mixed)
+    mixed *= HALF_WIDTH
+    return np.subtract(HALF_WIDTH, mixed, mixed), u
 
 
 def dome_lift(patient: Patient, side: int, shift: float = 0.0) -> float:
@@ -75,34 +81,42 @@ def rib_y(patient: Patient, number: int, x: float) -> float:
 
 @cache
 def _profile() -> tuple[Array, Array, Array]:
-    """Over the width of a hull: the square of u, and the borders' v above and below."""
+    """Over the width of a hull: 1 less the square of u, and how far it reaches up and down."""
     u = ((np.arange(64) + 0.5) / 32 - 1) ** 2
     above, below = (np.sqrt((np.sqrt(k * k * u * u + 4 - 4 * u * u) - k * u) / 2) for k in SHAPE)
-    return u, above, below
+    return 1 - u, UP * above, DOWN * below
 
 
 def lung_area(patient: Patient, side: int) -> float:
     """Of a lung hull above the dome, as a share of the canonical plane."""
-    u, above, below = _profile()
-    floor = patient.dome_level - dome_lift(patient, side) * (1 - u)
-    low = np.minimum(floor - lung_centre(patient, side), DOWN * below)
-    return round(float((low + UP * above).mean()) * HALF_WIDTH / 2, 6)
+    rest, above, below = _profile()
+    floor = patient.dome_level - dome_lift(patient, side) * rest
+    high = np.minimum(floor - lung_centre(patient, side), below) + above
+    return round(float(high.sum()) / len(high) * HALF_WIDTH / 2, 6)
 
 
 def reference(patient: Patient, side: int) -> tuple[Array, Array]:
     """y and distance from the hull's wall, of the points of one lung on a fixed grid."""
-    across = (np.arange(32, dtype=F) * F(0.025) + F(0.0125))[None, :]
-    y = (np.arange(64, dtype=F) * F(0.025) + F(-0.89))[:, None]
+    across, y = _grid()
     wall, u = hull(across, y - F(lung_centre(patient, side)))
     keep = (wall > 0) & (above_dome(patient, y, u, dome_lift(patient, side)) > 0)
-    return np.broadcast_to(y, keep.shape)[keep], wall[keep]
+    places = keep.reshape(-1).nonzero()[0]
+    return y.reshape(-1).take(places >> 5), wall.reshape(-1).take(places)
+
+
+@cache
+def _grid() -> tuple[Array, Array]:
+    """(1, 32) distances from the midline and (64, 1) y."""
+    across = np.arange(32, dtype=F) * F(0.025) + F(0.0125)
+    return across[None, :], (np.arange(64, dtype=F) * F(0.025) + F(-0.89))[:, None]
 
 
 def effusion_level(patient: Patient, side: int, share: float) -> float:
     """The fluid level at which the fluid's area is this share of the lung's."""
     y, wall = reference(patient, side)
-    depth = np.sort(y + meniscus(wall))[::-1]
-    return round(float(depth[min(len(depth) - 1, round(share * len(depth)))]), 6)
+    depth = y + meniscus(wall)
+    place = max(0, len(depth) - 1 - round(share * len(depth)))
+    return round(float(np.partition(depth, place)[place]), 6)
 
 
 def meniscus(wall: Array) -> Array:

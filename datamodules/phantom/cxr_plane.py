@@ -161,8 +161,10 @@ def _numbers(size: int) -> Array:
 
 def bump(square: Array) -> Array:
     """1 at 0, falling smoothly to 0 at 1: (1 - square)^2."""
-    rest = np.maximum(1 - square, 0)
-    return rest * rest
+    rest = 1 - square
+    np.maximum(rest, 0, rest)
+    rest *= rest
+    return rest
 
 
 @lru_cache(maxsize=2)

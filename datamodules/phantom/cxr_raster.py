@@ -51,12 +51,14 @@ def find_chest(study: Study, plane: Plane) -> Chest:
     sides = [(anatomy.lung_centre(patient, s), anatomy.dome_lift(patient, s, raised[s]))
              for s in (-1, 1)]  # fmt: skip
     half = right.astype(F)
-    dy = y - (half * (sides[0][0] - sides[1][0]) + sides[1][0])
-    wall, u = anatomy.hull(plane.across, dy)
-    above = anatomy.above_dome(patient, y, u, half * (sides[0][1] - sides[1][1]) + sides[1][1])
+    middle, lift = (half * (one - other) + other for one, other in zip(*sides, strict=True))
+    wall, u = anatomy.hull(plane.across, y - middle)
+    above = anatomy.above_dome(patient, y, u, lift)
     lung = np.minimum(wall, above)
-    dx, dy = plane.across - anatomy.HILUM[0], y - anatomy.HILUM[1]
-    hilar = dx * dx + dy * dy
+    hilar, dy = plane.across - anatomy.HILUM[0], y - anatomy.HILUM[1]
+    hilar *= hilar
+    dy *= dy
+    hilar += dy
     below = plane.soft(-above, 0.02)
     return Chest(right, half, wall, above, lung, plane.soft(lung, 0.012), below, hilar)
 
@@ -149,21 +151,41 @@ def _paint_spine(study: Study, plane: Plane) -> None:
 
 def _paint_ribs(study: Study, plane: Plane, chest: Chest) -> None:
     """Posterior ribs as a periodic function, and fainter anterior ones that fall to the middle."""
-    patient, across, y = study.patient, plane.across, plane.y
-    thorax = plane.soft(chest.wall + F(0.05), 0.02) * (1 - F(0.7) * chest.below)
-    start = anatomy.FIRST_RIB + patient.rib_phase
-    place = y - start - across * (patient.rib_slope + patient.rib_curve * across)
+    patient, across = study.patient, plane.across
+    thorax = plane.soft(chest.wall + F(0.05), 0.02)
+    thorax *= 1 - F(0.7) * chest.below
+    y = plane.y - (anatomy.FIRST_RIB + patient.rib_phase)
+    place = y - across * (patient.rib_slope + patient.rib_curve * across)
     place *= 1 / anatomy.RIB_PERIOD
-    distance = np.abs(place - np.floor(place + F(0.5))) * anatomy.RIB_PERIOD
+    distance = _from_middle(place, anatomy.RIB_PERIOD)
     inside = RIB - distance
-    level = plane.soft(inside, 0.014) * (F(0.7) + distance * (0.3 / RIB))
-    plane.masks["ribs"] = (inside > 0) & (chest.wall > -0.05) & (across > 0.08) & (place > 0.5)
+    level = plane.soft(inside, 0.014)
+    distance *= 0.3 / RIB
+    distance += F(0.7)
+    level *= distance
+    ribs = inside > 0
+    for part in (chest.wall > -0.05, across > 0.08, place > 0.5):
+        ribs &= part
+    plane.masks["ribs"] = ribs
     lateral = F(0.80) - across
-    place = (y - start - F(0.22) - lateral * (F(0.35) + F(0.6) * lateral)) * (1 / FRONT_PERIOD)
-    distance = np.abs(place - np.floor(place + F(0.5))) * FRONT_PERIOD
-    level += F(0.4) * plane.soft(F(0.026) - distance, 0.03) * clamp((across - 0.3) * 6)
+    y -= F(0.22)
+    y -= lateral * (F(0.35) + F(0.6) * lateral)
+    y *= 1 / FRONT_PERIOD
+    front = plane.soft(F(0.026) - _from_middle(y, FRONT_PERIOD), 0.03)
+    front *= F(0.4)
+    front *= clamp((across - 0.3) * 6)
+    level += front
     level *= thorax
-    plane.value += F(0.075 * patient.bone) * level
+    level *= F(0.075 * patient.bone)
+    plane.value += level
+
+
+def _from_middle(place: Array, period: float) -> Array:
+    """Distance from the nearest whole number, in canonical units."""
+    distance = place + F(0.5)
+    np.subtract(place, np.floor(distance, distance), distance)
+    distance *= period
+    return np.abs(distance, distance)
 
 
 def _paint_clavicles(study: Study, plane: Plane) -> None:
@@ -208,13 +230,19 @@ def paint_vessels(study: Study, plane: Plane, chest: Chest, free: Array | None) 
     edema = study.findings.get("Edema")
     wider = 0.006 * (edema.numbers["vessels"] - 1) if edema else 0.0
     inside = vessel_distance(study.patient.vessels, plane.across, plane.y, chest.right)
-    level = plane.soft(inside + wider, 0.011)
-    level *= 1 / (1 + chest.hilar * 3.5)
-    level += F(0.9) * bump(chest.hilar * (1 / (0.14 * study.patient.hilum) ** 2))
+    inside += wider
+    level = plane.soft(inside, 0.011)
+    fading = chest.hilar * 3.5
+    fading += 1
+    level *= np.divide(1, fading, fading)
+    hilum = bump(chest.hilar * (1 / (0.14 * study.patient.hilum) ** 2))
+    hilum *= F(0.9)
+    level += hilum
     level *= chest.air
     if free is not None:
         level *= 1 - plane.soft(free)
-    plane.value += F(0.11) * level
+    level *= F(0.11)
+    plane.value += level
 
 
 def paint_texture(study: Study, plane: Plane) -> None:

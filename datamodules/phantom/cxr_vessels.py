@@ -28,12 +28,14 @@ def vessel_tables(variant: int) -> Array:
 def vessel_distance(variant: int, across: Array, y: Array, right: Array) -> Array:
     """Distance inside the nearest vessel, above 0 in one."""
     tables = vessel_tables(variant)
-    column = np.minimum(across * TEXEL, WIDE - 1).astype(np.int32)
-    row = np.minimum(np.maximum((y - TOP) * TEXEL, 0), HIGH - 1).astype(np.int32)
-    row *= WIDE
-    row += column
-    row += np.logical_not(right) * np.int32(HIGH * WIDE)
-    return tables.ravel().take(row)
+    column = across * TEXEL
+    row = y - TOP
+    row *= TEXEL
+    place = row.clip(0, HIGH - 1, row).astype(np.int32)
+    place *= WIDE
+    place += np.minimum(column, WIDE - 1, column).astype(np.int32)
+    np.add(place, HIGH * WIDE, place, where=~right)
+    return tables.reshape(-1).take(place)
 
 
 def _grow(number: int) -> Array:
