@@ -39,7 +39,10 @@ def hull(across: Array, dy: Array) -> tuple[Array, Array]:
     u *= u
     v *= v
     mixed = u * v
-    mixed *= np.where(dy < 0, F(SHAPE[0]), F(SHAPE[1]))
+    shape = (dy < 0).astype(F)  # by arithmetic: `where` is several times as slow
+    shape *= F(SHAPE[0] - SHAPE[1])
+    shape += F(SHAPE[1])
+    mixed *= shape
     mixed += u * u
     v *= v
     mixed += v
@@ -56,7 +59,7 @@ def dome_lift(patient: Patient, side: int, shift: float = 0.0) -> float:
 
 def above_dome(patient: Patient, y: Array, u: Array, lift: Array | float) -> Array:
     """How far a point lies over the diaphragm; u is the square that `hull` gives."""
-    return (patient.dome_level - y) - lift * (1 - np.minimum(u, F(1.4)))
+    return (patient.dome_level - y) - lift * (1 - u.clip(F(0), F(1.4)))
 
 
 def heart_axes(patient: Patient, ctr: float, magnification: float) -> tuple[float, float]:

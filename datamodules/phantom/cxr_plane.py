@@ -11,12 +11,18 @@ from datamodules.phantom.cxr_study import Posture
 Array = np.ndarray
 Window = tuple[slice, slice]
 F = np.float32
-ZERO, ONE = F(0), F(1)
+ZERO, ONE, MUCH = np.zeros((), F), np.ones((), F), np.full((), np.inf, F)
+HALF = np.full((), 0.5, F)
 
 
 def clamp(values: Array) -> Array:
     """To 0..1, float32."""
     return values.clip(ZERO, ONE)
+
+
+def at_least_0(values: Array) -> Array:
+    """Negative values become 0, float32; the library's maximum with a number is much slower."""
+    return values.clip(ZERO, MUCH)
 
 
 class Plane:
@@ -51,7 +57,7 @@ class Plane:
     def soft(self, inside: Array, width: float = 0.0) -> Array:
         """Coverage from the distance inside a shape; `width` of its edge, at least a pixel."""
         level = inside * (1 / max(width, self.edge))
-        level += F(0.5)
+        level += HALF
         return level.clip(ZERO, ONE, level)
 
     def mark(self, name: str, window: Window, inside: Array) -> None:
@@ -161,8 +167,7 @@ def _numbers(size: int) -> Array:
 
 def bump(square: Array) -> Array:
     """1 at 0, falling smoothly to 0 at 1: (1 - square)^2."""
-    rest = 1 - square
-    np.maximum(rest, 0, rest)
+    rest = clamp(1 - square)
     rest *= rest
     return rest
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from datamodules.phantom import cxr_anatomy as anatomy
-from datamodules.phantom.cxr_plane import F, Plane, Window, bump, clamp, lookup, texture_table
+from datamodules.phantom.cxr_plane import F, Plane, Window, at_least_0, bump, clamp, lookup, texture_table
 from datamodules.phantom.cxr_study import Study
 from datamodules.phantom.cxr_vessels import vessel_distance
 
@@ -229,7 +229,8 @@ def paint_vessels(study: Study, plane: Plane, chest: Chest, free: Array | None) 
     """Hila and vessels; wider with edema, none in free air."""
     edema = study.findings.get("Edema")
     wider = 0.006 * (edema.numbers["vessels"] - 1) if edema else 0.0
-    inside = vessel_distance(study.patient.vessels, plane.across, plane.y, chest.right)
+    variant = study.patient.vessels
+    inside = vessel_distance(variant, plane.across, plane.y, chest.right, chest.air)
     inside += wider
     level = plane.soft(inside, 0.011)
     fading = chest.hilar * 3.5
@@ -253,7 +254,7 @@ def paint_texture(study: Study, plane: Plane) -> None:
 
 def compress(plane: Plane) -> None:
     """Thick parts lie on the shoulder of the film's curve."""
-    plane.value -= F(0.5) * np.maximum(plane.value - F(0.62), 0)
+    plane.value -= F(0.5) * at_least_0(plane.value - F(0.62))
 
 
 def cut_body(study: Study, plane: Plane) -> None:
@@ -263,7 +264,7 @@ def cut_body(study: Study, plane: Plane) -> None:
     thin = plane.across * plane.across
     value *= F(1.08) - F(0.24) * thin
     value += F(0.02 * b) + F(0.05) * plane.y
-    beyond = np.maximum(plane.across - 0.26, 0)
+    beyond = at_least_0(plane.across - 0.26)
     shoulder = plane.y + F(0.99 + 0.02 * b) - beyond * beyond * F(0.38)
     side = F(1.0 + 0.045 * b) - plane.across
     value *= plane.soft(np.minimum(side, shoulder), 0.03)

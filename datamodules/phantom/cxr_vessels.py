@@ -25,17 +25,22 @@ def vessel_tables(variant: int) -> Array:
     return np.stack([_grow(2 * variant), _grow(2 * variant + 1)])
 
 
-def vessel_distance(variant: int, across: Array, y: Array, right: Array) -> Array:
-    """Distance inside the nearest vessel, above 0 in one."""
+def vessel_distance(variant: int, across: Array, y: Array, right: Array, air: Array) -> Array:
+    """Distance inside the nearest vessel, above 0 in one; 0 where there is no air."""
     tables = vessel_tables(variant)
     column = across * TEXEL
     row = y - TOP
     row *= TEXEL
     place = row.clip(0, HIGH - 1, row).astype(np.int32)
     place *= WIDE
-    place += np.minimum(column, WIDE - 1, column).astype(np.int32)
-    np.add(place, HIGH * WIDE, place, where=~right)
-    return tables.reshape(-1).take(place)
+    place += column.clip(0, WIDE - 1, column).astype(np.int32)
+    left = (~right).astype(np.int32)
+    left *= HIGH * WIDE
+    place += left
+    near = air.reshape(-1).nonzero()[0]  # the look-up costs most: a table does not fit the cache
+    inside = np.zeros(across.shape, F)
+    inside.reshape(-1)[near] = tables.reshape(-1).take(place.reshape(-1).take(near))
+    return inside
 
 
 def _grow(number: int) -> Array:
