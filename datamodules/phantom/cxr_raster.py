@@ -229,8 +229,7 @@ def paint_vessels(study: Study, plane: Plane, chest: Chest, free: Array | None) 
     """Hila and vessels; wider with edema, none in free air."""
     edema = study.findings.get("Edema")
     wider = 0.006 * (edema.numbers["vessels"] - 1) if edema else 0.0
-    variant = study.patient.vessels
-    inside = vessel_distance(variant, plane.across, plane.y, chest.right, chest.air)
+    inside = vessel_distance(study.patient.vessels, plane.across, plane.y, chest.right)
     inside += wider
     level = plane.soft(inside, 0.011)
     fading = chest.hilar * 3.5

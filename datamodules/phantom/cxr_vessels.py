@@ -25,8 +25,8 @@ def vessel_tables(variant: int) -> Array:
     return np.stack([_grow(2 * variant), _grow(2 * variant + 1)])
 
 
-def vessel_distance(variant: int, across: Array, y: Array, right: Array, air: Array) -> Array:
-    """Distance inside the nearest vessel, above 0 in one; 0 where there is no air."""
+def vessel_distance(variant: int, across: Array, y: Array, right: Array) -> Array:
+    """Distance inside the nearest vessel, above 0 in one."""
     tables = vessel_tables(variant)
     column = across * TEXEL
     row = y - TOP
@@ -37,10 +37,7 @@ def vessel_distance(variant: int, across: Array, y: Array, right: Array, air: Ar
     left = (~right).astype(np.int32)
     left *= HIGH * WIDE
     place += left
-    near = air.reshape(-1).nonzero()[0]  # the look-up costs most: a table does not fit the cache
-    inside = np.zeros(across.shape, F)
-    inside.reshape(-1)[near] = tables.reshape(-1).take(place.reshape(-1).take(near))
-    return inside
+    return tables.reshape(-1).take(place)
 
 
 def _grow(number: int) -> Array:
