@@ -124,9 +124,7 @@ class Plane:
                 self.mark(name, window, inside)
         self.value += contrast * level
 
-    def _polyline(
-        self, points: Sequence[tuple[float, float]], width: float
-    ) -> tuple[Array, Array]:
+    def _polyline(self, points: Sequence[tuple[float, float]], width: float) -> tuple[Array, Array]:
         """The pixels near each piece of a polyline, by number, and their distance inside it."""
         numbers, reach = _numbers(self.size), width + self.edge
         near = []

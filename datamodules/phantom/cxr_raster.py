@@ -7,7 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from datamodules.phantom import cxr_anatomy as anatomy
-from datamodules.phantom.cxr_plane import F, Plane, Window, at_least_0, bump, clamp, lookup, texture_table
+from datamodules.phantom.cxr_plane import (
+    F,
+    Plane,
+    Window,
+    at_least_0,
+    bump,
+    clamp,
+    lookup,
+    texture_table,
+)
 from datamodules.phantom.cxr_study import Study
 from datamodules.phantom.cxr_vessels import vessel_distance
 
