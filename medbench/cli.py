@@ -223,6 +223,12 @@ def finish(main: Main, argv: list[str]) -> int:
     except UserError as error:
         print(str(error), file=sys.stderr)
         return 2
+    except PermissionError as error:
+        if error.filename is None:
+            raise
+        told = f"{error.filename} is closed to you ({error.strerror}). Ask its owner for the right."
+        print(told, file=sys.stderr)
+        return 2
     except Interrupted as error:
         print(f"{error}; the same command continues", file=sys.stderr)
         return error.exit_status

@@ -86,7 +86,7 @@ def as_uri(image: np.ndarray, side: int = SIDE) -> str:
     from PIL import Image
 
     if image.ndim == 4:
-        image = image[:, image.shape[1] // 2]
+        image = image[:, image.shape[1] // 2, ::-1]  # the front of the patient is up
     grey = np.rint((np.clip(image, -1, 1) + 1) * 127.5).astype(np.uint8)
     drawn = Image.fromarray(grey[0] if len(grey) == 1 else grey.transpose(1, 2, 0))
     if max(drawn.size) > side:

@@ -18,6 +18,12 @@ MEANING = {
     "f1": "Precision and recall in one number.",
     "density": "How crowded the real neighbourhoods of generated images are (quality).",
     "coverage": "Share of real images with a generated one nearby (variety).",
+    "ms_ssim_k": "How alike two generated images are, from 0 to 1; high where variety is low.",
+    "radiomics_fd": "FID on texture features in place of a network's; compare with the floor.",
+    "airway_volume": "Air in the airways of a generated volume, in 10 ml.",
+    "laa_950": "Share of lung below -950 HU, in %.",
+    "cardiothoracic_ratio": "Width of the heart over that of the chest.",
+    "pleural_effusion_volume": "Fluid around the lungs of a generated volume, in litres.",
     "adherence": "Share of images that show what their prompt asks for, by an automatic judge.",
 }
 

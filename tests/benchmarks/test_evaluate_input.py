@@ -1,8 +1,11 @@
 """Bad input of `evaluate`: each a sentence, and nothing lost."""
 
+import base64
+import io
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from PIL import Image
 from medbench.cli import finish
 from medbench.core.sample_set import write_image
 from medbench.evaluate import main as command
+from medbench.report.evaluation import as_uri
 
 OUTSIDE = str(Path(__file__).parents[1] / "outside")
 
@@ -128,6 +132,28 @@ def test_findings_without_a_column_are_named(
     )
     names = [value["name"] for value in json.loads(printed.out)["values"]]
     assert "auroc/column=0" in names and "auroc/column=1" not in names
+
+
+def test_what_may_not_be_read_is_named(
+    out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the tests run as root, no mode of a file binds: the system's answers are replaced."""
+    opened = Path.open
+
+    def refuse(path: Path, *given: Any, **more: Any) -> Any:
+        if path == out / "fake" / "7.png":
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *given, **more)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert f"{out / 'fake' / '7.png'} is closed to you (Permission denied)" in said(capsys, out)
+
+
+def test_the_front_of_a_volume_is_drawn_above() -> None:
+    volume = np.full((1, 3, 4, 4), -1, np.float32)
+    volume[:, :, -1] = 1  # the last row of H is the front
+    picture = Image.open(io.BytesIO(base64.b64decode(as_uri(volume).partition(",")[2])))
+    assert np.asarray(picture)[:, 0].tolist() == [255, 0, 0, 0]
 
 
 def test_too_few_images(out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
