@@ -3,8 +3,9 @@
 Of each label: 1 = said to be present, 0 = said to be absent, -1 = said with doubt, NaN = not
 mentioned. Where a report says several things, present wins over doubt and doubt over absence.
 No Finding is 1 where none of the twelve pathologies is present or doubtful, else NaN; an empty
-text has no label at all. History, questions and advice are no mention. `Consistent with` means
-present, `likely` doubt; a heart or mediastinum that is called normal is an absent finding."""
+text has no label at all. History and advice are no mention; `rule out` is doubt. As in CheXpert's
+coding `likely`, `probable` and `consistent with` mean present; a heart or mediastinum that is
+called normal is an absent finding, and clear lungs have no opacity."""
 
 import csv
 import sys
@@ -20,7 +21,7 @@ from medbench.core.errors import UserError
 from medbench.core.files import atomic_path
 from medbench.core.progress import Progress
 
-VERSION = 2  # raised when the same text would get other labels
+VERSION = 3  # raised when the same text would get other labels
 NO_FINDING, DEVICES = CANONICAL[0], CANONICAL[-1]
 PATHOLOGIES = CANONICAL[1:-1]
 VALUES = {"present": 1.0, "uncertain": -1.0, "absent": 0.0}  # the first that was said wins

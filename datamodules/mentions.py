@@ -1,11 +1,13 @@
 """What a report mentions, phrase by phrase: which finding, and whether it is said to be there."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from datamodules import labeller_terms as terms
-from datamodules.negation import Span, Status, assertions, clause_of, split_sentences
+from datamodules.negation import Span, Status, assertions, clause_of, plain, split_sentences
+from datamodules.spelling import LEAST, misspelt
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class Mention:
 
 
 def _whole(pattern: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<![\w-])(?:{pattern})(?!\w)")
+    return re.compile(rf"(?<![\w-])(?=\w)(?:{pattern})(?!\w)")
 
 
 _PHRASES = {label: _whole(pattern) for label, pattern in terms.PHRASES.items()}
@@ -28,7 +30,19 @@ _STRUCTURES = {
     label: tuple(_whole(pattern) for pattern in patterns)
     for label, patterns in terms.STRUCTURES.items()
 }
+_WEAK = {label: _whole(pattern) for label, pattern in terms.WEAK.items()}
 _INSIDE = {label: _whole(pattern) for label, pattern in terms.INSIDE.items()}
+_CLEAR = re.compile(rf"\b(?:{terms.CLEAR})\b")
+_LONG_WORD = re.compile(rf"[a-z]{{{LEAST},}}")
+_MORE = re.compile(
+    r"[,;]? ?(?:but|though|although|yet|which) (?:\w+ly )?(?:is|are|may|might|could|appears?"
+    r"|remains?|"
+    r"looks?|not|still|probably|likely|possibly|within|normal|enlarged|borderline|top)\b"
+)
+_ONE = re.compile(
+    r"\b(?:small|tiny|trace|minimal|minute|subtle|large|moderate|new|early|occult|mild) ones?\b"
+)
+_REMOVAL = re.compile(terms.REMOVAL)
 _GONE = re.compile(terms.GONE)
 
 
@@ -37,23 +51,29 @@ def find_mentions(text: str) -> list[Mention]:
     return [mention for sentence in split_sentences(text) for mention in _mentions(sentence)]
 
 
-def _mentions(sentence: str) -> list[Mention]:
-    lowered = sentence.lower()
+@lru_cache(maxsize=4096)
+def _mentions(sentence: str) -> tuple[Mention, ...]:
+    lowered = plain(sentence)
     places = sorted({*_phrases(lowered), *_changed_structures(lowered)})
+    places += _again(lowered, places)
     statuses = assertions(sentence, [(start, end) for start, end, _ in places])
     found = [
-        Mention(label, _device_status(label, lowered[start:end], status), sentence, start, end)
+        Mention(label, _device_status(label, lowered, start, end, status), sentence, start, end)
         for (start, end, label), status in zip(places, statuses, strict=True)
     ]
     found += [
         Mention(label, "absent", sentence, start, end)
-        for start, end, label in _normal_structures(lowered)
+        for start, end, label in (*_normal_structures(lowered), *_clear_lungs(lowered))
     ]
-    return sorted(found, key=lambda mention: mention.start)
+    return tuple(sorted(found, key=lambda mention: mention.start))
 
 
-def _device_status(label: str, phrase: str, status: Status) -> Status:
-    if label != "Support Devices" or not _GONE.fullmatch(phrase) or status == "unsaid":
+def _device_status(label: str, sentence: str, start: int, end: int, status: Status) -> Status:
+    if label != "Support Devices" or status == "unsaid":
+        return status
+    if _REMOVAL.match(sentence, end):
+        return "absent"
+    if not _GONE.fullmatch(sentence, start, end):
         return status
     return "present" if status == "absent" else "absent"
 
@@ -61,10 +81,18 @@ def _device_status(label: str, phrase: str, status: Status) -> Status:
 def _phrases(sentence: str) -> Iterator[tuple[int, int, str]]:
     for label, pattern in _PHRASES.items():
         taken = [m.span() for m in _INSIDE[label].finditer(sentence)] if label in _INSIDE else []
-        for match in pattern.finditer(sentence):
-            start, end = match.span()
-            if not any(low <= start and end <= high for low, high in taken):
-                yield start, end, label
+        places = [
+            (start, end)
+            for start, end in (match.span() for match in pattern.finditer(sentence))
+            if not any(low <= start and end <= high for low, high in taken)
+        ]
+        if not places and label in _WEAK:
+            places = [match.span() for match in _WEAK[label].finditer(sentence)]
+        for start, end in places:
+            yield start, end, label
+    for match in _LONG_WORD.finditer(sentence):
+        if label := misspelt(match.group()):
+            yield *match.span(), label
 
 
 def _changed_structures(sentence: str) -> Iterator[tuple[int, int, str]]:
@@ -80,11 +108,28 @@ def _normal_structures(sentence: str) -> Iterator[tuple[int, int, str]]:
             yield *place, label
 
 
+def _again(sentence: str, places: Sequence[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
+    """Places of `a small one`, which is of the last finding before it."""
+    return [
+        (*match.span(), max(before)[-1])
+        for match in _ONE.finditer(sentence)
+        if (before := [place for place in places if place[1] <= match.start()])
+    ]
+
+
+def _clear_lungs(sentence: str) -> Iterator[tuple[int, int, str]]:
+    if "clear" in sentence:
+        for match in _CLEAR.finditer(sentence):
+            yield *match.span(), "Lung Opacity"
+
+
 def _judged_structures(sentence: str) -> Iterator[tuple[str, Span, tuple[str, Span]]]:
     """(label, the structure's place, (abnormal or normal, place of the nearest such word))."""
     for label, (structure, abnormal, normal) in _STRUCTURES.items():
         for match in structure.finditer(sentence):
             low, high = clause_of(sentence, match.span())
+            if more := _MORE.match(sentence, high):  # `hard to judge but may be enlarged`
+                high = clause_of(sentence, (more.end(), more.end()))[1]
             words = [
                 (_distance(match.span(), word.span()), kind, word.span())
                 for kind, pattern in (("abnormal", abnormal), ("normal", normal))

@@ -15,11 +15,13 @@ from datamodules import negation_cues as words
 
 Status = Literal["present", "absent", "uncertain", "unsaid"]
 Span = tuple[int, int]  # first character and the one after the last
-STRENGTH: tuple[Status, ...] = (
-    "unsaid",
-    "absent",
-    "uncertain",
-)  # the first that reaches a phrase decides
+# The first that reaches a phrase decides; `open` is a doubt that wins over a denial.
+STRENGTH: dict[str, Status] = {
+    "unsaid": "unsaid",
+    "open": "uncertain",
+    "absent": "absent",
+    "uncertain": "uncertain",
+}
 
 
 @dataclass(frozen=True)
@@ -30,23 +32,39 @@ class Cue:
     end: int
 
 
-def _bounded(pattern: str) -> str:
-    """The pattern between word boundaries, where a hyphen belongs to the word."""
-    return rf"(?:(?<![\w-])|(?=[:?]))(?:{pattern})(?![\w-])"
+def _bounded(patterns: Sequence[str]) -> re.Pattern[str]:
+    """Any of the patterns between word boundaries, where a hyphen belongs to the word."""
+    return re.compile(
+        rf"(?:(?<![\w-])(?=\S)|(?=[:?]))(?:{'|'.join(patterns)})(?:(?<=\?)|(?![\w-]))"
+    )
 
 
-_PSEUDO = re.compile("|".join(_bounded(pattern) for pattern in words.PSEUDO))
-_CUES = [
-    (status, side, re.compile("|".join(_bounded(pattern) for pattern in patterns)))
-    for status, side, patterns in words.CUES
-]
-_TURNS, _ONWARD, _VERBS, _AMOUNTS, _ASKS = (
+_PSEUDO = _bounded(words.PSEUDO)
+_CUES = [(status, side, _bounded(patterns)) for status, side, patterns in words.CUES]
+_TURNS, _ONWARD, _VERBS, _AMOUNTS, _STATEMENTS, _ASKS = (
     re.compile(pattern)
-    for pattern in (words.TURNS, words.ONWARD, words.VERBS, words.AMOUNTS, words.ASKS)
+    for pattern in (
+        words.TURNS,
+        words.ONWARD,
+        words.VERBS,
+        words.AMOUNTS,
+        words.STATEMENTS,
+        words.ASKS,
+    )
 )
 _ALTERNATIVE = re.compile(r"\bn?or\b")
-_AND_CLAUSE = re.compile(r",? and (?=(?:the|there|no|a|an|both|its|his|her)\b)")
-_END = re.compile(r"(?<=[.?!])\s+(?=[\"'(\[]?[A-Z0-9_?])|\n\s*\n|\s+(?=\d{1,2}[.)]\s)")
+_OR_AFTER = re.compile(r" or (?!more\b|less\b|so\b)[a-z]")
+_AND_CLAUSE = re.compile(
+    r",? and (?=(?:the|there|no|a|an|both|its|his|her|(heart|lungs?|cardiac|mediastin\w+))\b)"
+)
+_DENIES = re.compile(r"\b(?:no|without)\b")
+_REFERS = re.compile(r"(?:al)?though (?:this|it)\b|(?:this|it|both|all|each|neither)\b")
+_JOINED = re.compile(r"\b(?:and|or|nor)\b|&|/")
+_END = re.compile(
+    r"(?<=[.?!])(?<!\s\?)(?<!^\?)\s+(?=[\"'(\[]?[A-Z0-9_?])|\n\s*\n|\s+(?=\d{1,2}[.)]\s)"
+)
+_REMOVED = re.compile(words.REMOVED)
+_SAME = re.compile(rf"\b(?:no|not|without) (?:{words.OF_CHANGE} )*{words.CHANGE}[^,;]*$")
 _ABBREVIATED = re.compile(words.ABBREVIATIONS)
 
 
@@ -62,9 +80,14 @@ def split_sentences(text: str) -> list[str]:
     return [piece.strip() for piece in cleaned if re.search(r"\w", piece)]
 
 
+def plain(sentence: str) -> str:
+    """A sentence in lower case with plain apostrophes, as long as before."""
+    return sentence.lower().replace("\u2019", "'")
+
+
 def assertions(sentence: str, spans: Sequence[Span]) -> list[Status]:
     """What one sentence says of the phrases at these places."""
-    lowered = sentence.lower()
+    lowered = plain(sentence)
     if _ASKS.search(lowered):
         return ["unsaid"] * len(spans)
     cues, breaks = _read(lowered)
@@ -72,12 +95,15 @@ def assertions(sentence: str, spans: Sequence[Span]) -> list[Status]:
     for i, j in _alternatives(lowered, spans):
         if statuses[i] == statuses[j] == "present":
             statuses[i] = statuses[j] = "uncertain"
-    return statuses
+    return [
+        "uncertain" if status == "present" and _is_choice(lowered, span) else status
+        for status, span in zip(statuses, spans, strict=True)
+    ]
 
 
 def clause_of(sentence: str, span: Span) -> Span:
     """The clause that holds a phrase: its start and end in the sentence."""
-    _, breaks = _read(sentence.lower())
+    _, breaks = _read(plain(sentence))
     start = max((end for _, end in breaks if end <= span[0]), default=0)
     end = min((start for start, _ in breaks if start >= span[1]), default=len(sentence))
     return start, end
@@ -90,8 +116,17 @@ def _alternatives(sentence: str, spans: Sequence[Span]) -> list[tuple[int, int]]
     return [
         (i, j)
         for i, j, text in between
-        if _ALTERNATIVE.search(text) and len(text.split()) <= 6 and not re.search(r"[,;:]", text)
+        if _ALTERNATIVE.search(text)
+        and len(text.split()) <= 6
+        and not re.search(r"[,;:]", text)
+        and not _SAME.search(sentence[: spans[i][0]])
     ]
+
+
+def _is_choice(sentence: str, span: Span) -> bool:
+    """Whether `or` stands right beside a phrase: `pneumonia or hemorrhage`."""
+    beside = _OR_AFTER.match(sentence, span[1]) or sentence.endswith(" or ", 0, span[0])
+    return bool(beside) and not _SAME.search(sentence[: span[0]])
 
 
 @lru_cache(maxsize=4096)
@@ -105,9 +140,20 @@ def _read(sentence: str) -> tuple[tuple[Cue, ...], tuple[Span, ...]]:
     breaks = [match.span() for match in _TURNS.finditer(sentence)]
     for match in _AND_CLAUSE.finditer(sentence):
         begin = max((end for _, end in breaks if end <= match.start()), default=0)
-        if _VERBS.search(sentence, begin, match.start()):
+        if _parts(sentence, begin, match):
             breaks.append(match.span())
     return tuple(cues), tuple(sorted(breaks))
+
+
+def _parts(sentence: str, begin: int, conjunction: re.Match[str]) -> bool:
+    """Whether `and` parts two clauses: each has its verb, or the first denies and needs none."""
+    end = sentence.find(",", conjunction.end())
+    follows = _VERBS.search(sentence, conjunction.end(), end if end > 0 else len(sentence))
+    if conjunction.group(1) and not follows:
+        return False
+    if _VERBS.search(sentence, begin, conjunction.start()):
+        return True
+    return bool(follows and _DENIES.search(sentence, begin, conjunction.start()))
 
 
 def _take(pattern: re.Pattern[str], text: str) -> tuple[list[Span], str]:
@@ -123,10 +169,7 @@ def _take(pattern: re.Pattern[str], text: str) -> tuple[list[Span], str]:
 
 def _status(sentence: str, span: Span, cues: Sequence[Cue], breaks: Sequence[Span]) -> Status:
     reached = {cue.status for cue in cues if _reaches(sentence, cue, span, breaks)}
-    for status in STRENGTH:
-        if status in reached:
-            return status
-    return "present"
+    return next((status for cue, status in STRENGTH.items() if cue in reached), "present")
 
 
 def _reaches(sentence: str, cue: Cue, span: Span, breaks: Sequence[Span]) -> bool:
@@ -140,9 +183,19 @@ def _reaches(sentence: str, cue: Cue, span: Span, breaks: Sequence[Span]) -> boo
     if any(low <= start < high for start, _ in breaks):
         return cue.status == "absent" and not ahead and "none" in sentence[cue.start : cue.end]
     between = sentence[low:high]
+    if not ahead and _begins_anew(sentence[cue.start : cue.end], between):
+        return False
     if ahead and cue.status != "unsaid" and _ONWARD.search(between):
         return False
     return "," not in between or _is_list(sentence, low, high, span, ahead)
+
+
+def _begins_anew(cue: str, between: str) -> bool:
+    """Whether a cue at the end belongs to a clause that began after the phrase."""
+    if _REMOVED.search(cue) and _ONWARD.search(between):  # `air since the tube was removed`
+        return True
+    head, conjunction, _ = between.rpartition(" and ")
+    return bool(conjunction and _VERBS.search(head))
 
 
 def _is_list(sentence: str, low: int, high: int, span: Span, ahead: bool) -> bool:
@@ -150,15 +203,29 @@ def _is_list(sentence: str, low: int, high: int, span: Span, ahead: bool) -> boo
 
     `No effusion, edema, or nodule` is one; `no effusion, small nodule` is two statements."""
     first = sentence.find(",", low, high)
-    if not ahead:  # a cue at the end speaks of all items that no verb parts from it
-        return not _VERBS.search(sentence, low, sentence.rfind(",", low, high))
+    if not ahead:
+        return _closes_list(sentence, low, high)
     close = _clause_end(sentence, span[1])
     rest = sentence[first:close]
-    if _VERBS.search(sentence, first, span[1]):
+    if _VERBS.search(sentence, first, span[1]) or _STATEMENTS.search(sentence, first, span[1]):
         return False
-    if _ALTERNATIVE.search(rest):
-        return True
-    return " and " in rest and not _AMOUNTS.search(sentence, first, span[1])
+    joint = _ALTERNATIVE.search(sentence, first, close)
+    if joint:
+        return not _ONWARD.search(sentence, first, joint.start())
+    if _AMOUNTS.search(sentence, first, span[1]):
+        return False
+    return " and " in rest or all(len(item.split()) <= 3 for item in rest.split(","))
+
+
+def _closes_list(sentence: str, low: int, high: int) -> bool:
+    """Whether a cue at the end speaks of items before commas: `a, b and c are absent`.
+
+    In `old fracture, tube no longer present` it speaks of the last one alone."""
+    last = sentence.rfind(",", low, high)
+    if _VERBS.search(sentence, low, last):
+        return False
+    tail = sentence[last + 1 : high].strip()
+    return not tail or bool(_JOINED.search(tail) or _REFERS.match(tail))
 
 
 def _clause_end(sentence: str, start: int) -> int:

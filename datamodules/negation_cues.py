@@ -1,66 +1,113 @@
 """The words by which radiologists deny, doubt and put aside: regular expressions in lower case.
 
 A cue is (status, where what it speaks of stands, patterns). Where two could begin at one place the
-earlier group takes it, so that "cannot be excluded" is read before "cannot"."""
+earlier group takes it, so that "cannot be excluded" is read before "cannot"; `open` is the doubt
+that wins over a denial. Likely and probable are no doubt, as in CheXpert's coding."""
 
 SEEN = (
-    "(?:seen|identified|visible|visuali[sz]ed|present|demonstrated|evident|appreciated|detected|"
-    "apparent|noted|found|observed|shown|recogni[sz]ed|depicted|suspected)"
+    "(?:seen|identified|visible|visuali[sz](?:ed|able)|present|demonstrated|evident|appreciated|"
+    "appreciable|detected|detectable|apparent|noted|found|observed|shown|recogni[sz](?:ed|able)|"
+    "depicted|suspected|confirmed|discern(?:ed|[ia]ble)|delineated|perceived|perceptible|"
+    "noticed|documented|revealed|imaged|in evidence|made out|defined|there(?=[.,;]|$))"
 )
 CHANGE = (
-    "(?:change|changes|improvement|increase|decrease|progression|worsening|reduction|enlargement of"
-    "|growth)"
+    "(?:change|changes|differences?|improvement|increase|decrease|progression|regression|worsening|"
+    "reduction|growth|resolution|clearing|enlargement of(?! (?:the )?(?:\\w+ )?(?:heart|cardiac|"
+    "cardio\\w+|mediastin\\w+|ventric\\w+|atri\\w+)))"
 )
-BE = "(?:is|are|was|were|has been|have been|had been|be|been|being)"
-SHUT_OUT = "(?:exclude[ds]?|rule[ds]? out|dismiss(?:ed)?)"
-CANNOT = "(?:cannot|can not|can ?n't|could not|may not|unable to|not)"
-# What may follow a judgement that stands at the end: nothing, or where and why.
-ENDED = (
-    "[.,;]|$| (?:on|in|at|by|over|along|behind|near|next|under|beneath|above|below|within|between|"
-    "here|there|but|and|as|with|without|though|given|from|because|since|entirely|completely)\\b"
+BE = "(?:is|are|was|were|has been|have been|had been|be|been|being|now)"
+SEEMS = "(?:is|are|was|were|be|remains?|seems?|appears?|looks?|would be|could be)"
+SHUT_OUT = "(?:exclude[ds]?|rule[ds]?[ -]out|r/o|dismiss(?:ed)?|discount(?:ed)?|eliminate[ds]?)"
+CANNOT = (
+    "(?:cannot|can not|can ?'?n?'t|cant|could not|couldn'?t|may not|might not|would not|does not|"
+    "do not|doesn'?t|don'?t|did not|unable to|not able to|not possible to|inability to|not)"
+)
+NOT = "(?:is|are|was|were|has|have|had|do|does|did)(?:n'?t| not)"
+NT = "(?:not|(?:is|are|was|were|has|have|had|do|does|did|can|could)n'?t)"
+HARD = "(?:difficult|hard|impossible|challenging|tough|not easy|not possible)"
+EXPLAINED = (
+    "(?:nipples?|skin ?folds?|arti?e?fact\\w*|summation|superimposition|overlap\\w*|composite|"
+    "confluence of|positional|spurious|technical|projectional|exaggerated|prominent vessel|"
+    "vessel|costochondral|ekg lead|ecg lead)"
 )
 MAYBE = "(?:may|might|could|can|would)"
 
+OF_CHANGE = (
+    "(?:significant|interval|appreciable|substantial|gross|major|obvious|evident|definite|further|"
+    "real|radiographic|meaningful|marked|overall|detectable|apparent|clear|relevant|large|great|"
+    "discernible|noticeable|visible|convincing|evidence of|signs? of|associated|gross|"
+    "significantly|measurable|visual|important|recent|much|any)"
+)
+
 # Words that look like a cue and are none.
 PSEUDO = (
-    rf"(?:no|without) (?:\w+ ){{0,3}}{CHANGE}(?: in| of| to| from)?",
-    r"not (?:yet |fully |completely |entirely )*(?:cleared|resolved|changed|improved|gone|removed)",
-    r"not (?:significantly |appreciably |substantially |much )*(?:changed|improved|different)",
-    r"not (?:only|just|necessarily)",
-    r"(?:partial|incomplete)(?:ly)? (?:resolution|resolved|clearing|cleared)(?: of)?",
-    r"without contrast",
-    r"no (?:comparison|prior|previous)",
-    r"(?:no longer|not) obscur(?:ed|es)",
-    r"may (?=\d|of )",
+    rf"(?:no|without|lack of) (?:{OF_CHANGE} )*{CHANGE}(?: in| of| to| from)?",
+    r"no (?:longer|more) (?:as )?(?:obscur\w+|extensive|large|prominent|dense)",
+    rf"{NT} (?:\w+ly |yet |much |so )*(?:cleared|resolved|"
+    r"changed|improved|gone|removed|different|worsened|progressed|increased|decreased|altered|"
+    r"disappeared|enlarged since|enlarged from)(?:,? nor (?:has|have|is|are|did|does)(?! there))?",
+    r"(?:not|yet|failed|failing) to (?:\w+ )?(?:resolve|clear|improve)",
+    r"not (?:only|just|merely|simply|solely|necessarily|surprisingly|unexpected\w*)",
+    r"not (?:\w+ )?(?:changed|different) (?:is|are)",
+    rf"{NT} (?:\w+ )?{SEEN} (?:on|in|at) (?:the |a |any |that )?(?:\w+ )?(?:prior|previous|"
+    r"preceding|earlier|older?|last|comparison|baseline|study (?:from|of|dated)|film (?:from|of)|"
+    r"radiographs? (?:from|of)|exam\w* (?:from|of)|ct (?:from|of))",
+    rf"{NT} (?:\w+ )?{SEEN} (?:previously|before|earlier|yesterday|prior)",
+    r"(?:partial|incomplete|near|nearly|almost|largely|mostly|substantial|significant|virtual|"
+    r"interval partial)(?:ly)?[- ](?:\w+ )?(?:resolution|resolved|clearing|cleared|gone|removed|"
+    r"resorbed|disappearance|disappeared)(?: of)?",
+    r"without contrast|with(?:out)? and without",
+    r"no (?:comparison|prior|previous)(?! (?:fract|pneum|effus|nod|mass))",
+    r"(?:no longer|not|without) obscur(?:ed|es|ing)",
+    r"(?:withdrawn|pulled|retracted|removed) (?:back )?(?:by|\d[\w.]*|to|into|slightly|a few"
+    r"|several|"
+    r"about|approximately|from (?:the )?(?:right|left|main))",
+    r"(?:should|could|can|must|needs? to|may) be (?:\w+ )?(?:withdrawn|pulled|retracted|removed|"
+    r"advanced|repositioned)",
+    r"removed and (?:replaced|exchanged)",
+    r"may (?:\d+|of)",
     r"left in place",
+    r"(?:versus|vs\.?) \(?(?:\d[\w.]*|prior|previous|yesterday|the (?:prior|previous)|on)",
+    r"most likely|more likely|very likely|quite likely|highly likely|highly probable",
+    r"no doubt|without (?:a )?doubt|undoubtedly|no question",
 )
 
 CUES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
-        "uncertain",
+        "open",
         "before",
         (
-            rf"{CANNOT} (?:\w+ )?(?:be )?(?:\w+ )?{SHUT_OUT}(?={ENDED})",
-            rf"(?:difficult|hard|impossible) to (?:\w+ )?{SHUT_OUT}",
+            rf"{CANNOT} (?:\w+ ){{0,2}}be (?:\w+ ){{0,2}}(?:excluded|ruled[ -]out|dismissed|"
+            r"discounted|eliminated|discarded|confirmed or (?:excluded|refuted))",
+            rf"{NT} (?:(?:been|being) )?(?:\w+ly )?(?:excluded|ruled[ -]out|discounted)"
+            r"(?! (?:is|are) )",
+            rf"{CANNOT} (?:\w+ )?{SHUT_OUT} (?:the (?:latter|former)|this|that|it|one|such)"
+            r"(?=[.,;]|$| (?:on|with|here|entirely|completely))",
+            rf"{HARD} to (?:\w+ )?(?:{SHUT_OUT}|judge|tell)(?=[.,;]|$| (?:on|in|with|given|here|"
+            r"because|due|entirely|completely)\b)",
+            r"neither (?:confirmed|excluded) nor (?:excluded|confirmed)",
         ),
     ),
     (
-        "uncertain",
+        "open",
         "after",
         (
             rf"{CANNOT} (?:\w+ )?{SHUT_OUT}",
-            rf"(?:difficult|hard|impossible) to (?:\w+ )?{SHUT_OUT}",
+            rf"{HARD} to (?:\w+ )?{SHUT_OUT}",
+            r"not (?:entirely |completely )?excluding",
+            r"not (?:\w+ )?excluded (?:is|are)|with or without|(?<=\s)\+ ?/ ?-",
         ),
     ),
     (
         "unsaid",
         "after",
         (
-            r"(?:no )?(?:\w+ )?history(?: of|:)|h/o|hx of|treated for"
+            r"(?:no )?(?:\w+ )?(?:history|hx)(?: of|:)|h/o|treated for"
             r"|risk (?:factors? )?(?:of|for)",
             r"(?:to )?(?:evaluate|assess|look|check|screen|evaluation|assessment|workup) for",
-            r"to (?:rule out|exclude)|r/o",
-            r"(?:clinical )?indication:?",
+            r"to (?:rule out|exclude|r/o)|(?:to|until) (?:\w+ )?(?:document|ensure|confirm|assure|"
+            r"establish|verify) (?:\w+ )?(?:resolution|clearing|clearance|stability)(?: of)?",
+            r"(?:clinical )?indication:?|pre-?op(?:erative)? for",
         ),
     ),
     (
@@ -74,98 +121,167 @@ CUES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ),
     (
         "absent",
+        "after",
+        (
+            rf"(?:no longer|not) (?:\w+ )?{SEEN} (?:is|are)",
+            r"(?:absent|gone|resolved|removed|missing|cleared) (?:is|are)(?= (?:the|any|a|all"
+            r"|both)\b)",
+        ),
+    ),
+    (
+        "absent",
+        "both",
+        (
+            r"(?:has|have|had) (?:\w+ )?(?:resolved|cleared|disappeared|vanished)(?: \w+)?,? as "
+            r"(?:has|have|had|did|is|are|was)|(?:is|are) (?:no longer \w+|gone),? as (?:is|are"
+            r"|has)",
+        ),
+    ),
+    (
+        "absent",
         "before",
         (
-            rf"no longer(?: \w+)? {SEEN}|no longer",
-            rf"not (?:\w+ )?{SEEN}(?! (?:un|be)til)",
-            r"absent",
-            r"(?:is|are) none|none (?:is|are) (?:present|seen|visible|evident)",
-            r": (?:none|no(?= *(?:[.,;]|$))|absent|negative)|(?:is|are) negative",
-            r"answered in the negative",
-            r"(?:has|have|had|is|are) (?:\w+ )?(?:resolved|cleared|disappeared|vanished)",
-            r"resolved (?:completely|fully|entirely)|resolved(?=[.,;]|$| since| in the interval)",
-            r"(?:is|are|now|all) gone",
-            rf"{BE} (?:\w+ )?(?:removed|withdrawn|discontinued|taken out|pulled|explanted)",
-            rf"{BE} (?:\w+ )?{SHUT_OUT}",
+            rf"no longer(?: \w+)? {SEEN}|no longer(?! is| are)",
+            rf"{NT} (?:\w+ ){{0,2}}{SEEN}(?! (?:un|be)til)",
+            r"absent(?! (?:signs|evidence))|non-?(?:visible|visuali[sz]ed|apparent|evident)",
+            r"(?:is|are) none|none (?:is|are|was) (?:present|seen|visible|evident|identified)",
+            r"none(?: seen| identified| visible| present)?(?=[.,;]|$)",
+            r"(?::|[-\u2013\u2014=]) ?(?:none|nil|no(?= *(?:[.,;]|$))|absent|negative|neg)"
+            r"|(?:is|are) (?:negative|nil)|negative(?=[.,;]|$)",
+            r"answered in the negative|no residual(?=[.,;]|$)",
+            r"(?:has|have|had|is|are|since|now) (?:\w+ ){0,2}(?:resolved|cleared|disappeared|"
+            r"vanished|subsided|resorbed|reabsorbed|abated|evacuated|re-?expanded|re-?inflated"
+            r"|re-?aerated)",
+            r"resolved (?:completely|fully|entirely)|(?:resolved|cleared)(?=[.,;]|$| since|"
+            r" in the interval| compared| from)|resolves?(?=[.,;]|$)",
+            r"drained (?:completely|fully|entirely)|(?:completely|fully|entirely) drained",
+            r"(?:is|are|now|all|have|has) (?:\w+ )?gone",
+            rf"{BE} (?:\w+ )?(?:out(?! of)|removed|withdrawn|discontinued|taken out|pulled"
+            rf"|explanted|"
+            r"d/?c'?e?d)",
+            r"removed|(?:has|have) come out|came out|discontinued|taken out",
+            rf"{BE} (?:\w+ )?{SHUT_OUT}|(?:excluded|ruled out)(?=[.,;]|$)",
         ),
     ),
     (
         "absent",
         "after",
         (
-            r"no (?:\w+ ){0,2}(?:evidence|signs?|indication|suggestion|findings?|features) "
-            r"(?:of|for|to suggest|suggesting|suggestive of|that suggests?)",
-            r"(?:absence|lack) of|lacks?|(?:free|clear|cleared|devoid) (?:of|from)|negative for",
-            r"(?:removal|extraction|explantation) of|removed",
-            r"simulat\w+|mimic\w*|rather than|instead of|in lieu of|excludes?|rules out|denies",
-            r"(?:resolution|clearing|disappearance) of|resolved",
-            r"(?:does|do|did|is|are|was|were|has|have|had) not|without|neither|never|not|nor|no",
+            r"no (?:\w+ ){0,2}(?:evidence|signs?|indications?|suggestion|findings?|features"
+            r"|stigmata"
+            r"|suspicion|concern) (?:of|for|to suggest|suggesting|suggestive of|that suggests?)",
+            r"(?:absence|lack|absent (?:signs|evidence)) of|lacks?|lacking|(?:free|clear(?:ed)?"
+            r"|devoid) (?:of|from)"
+            r"|neg(?:ative)? for|non-?visuali[sz]ation of|fail(?:s|ed|ure)? to (?:show|demonstrate|"
+            r"reveal|identify)|nil",
+            r"(?:removal|extraction|explantation|discontinuation|withdrawal) of(?: (?:the|his"
+            r"|her))?"
+            r"|removed",
+            r"simulat\w+|mimic\w*|rather than|instead of|in lieu of|as opposed to|excludes?"
+            r"|rules out|denies|against",
+            r"(?:resolution|clearing|clearance|disappearance) of|resolved",
+            rf"{NOT}|cannot see|can'?t see|without|w/o|neither|never|not|nor(?: is| are)?(?:"
+            rf" there)?"
+            r"|no longer (?:is|are)|no",
         ),
     ),
-    ("uncertain", "both", (r"versus|vs\.?|and ?/ ?or",)),
+    (
+        "uncertain",
+        "both",
+        (
+            r"borderline|favou?red(?! to)|versus|vs\.?|and ?/ ?or|(?:distinguish|differentiat"
+            r"|separat)\w* from"
+            r"|indistinguishable from",
+        ),
+    ),
     (
         "uncertain",
         "before",
         (
-            rf"{BE} (?:\w+ )?(?:possible|suspected|questioned|questionable|doubtful|unlikely|likely"
-            r"|probable|conceivable|equivocal|uncertain|considered|a consideration|a possibility|"
-            r"a concern|in question|not certain|borderline)"
-            rf"(?={ENDED})",
-            r"(?:should|may|might|could|must) (?:also )?be (?:considered|suspected|entertained|"
-            r"present|hidden|masked|obscured|positional|arti?e?factual|spurious|technical|"
-            r"projectional)",
-            r"(?:may|might|could) (?:\w+ )?(?:hide|exist|lurk)",
-            r"if (?:any|present|real|there is one)(?= ?[.,;]|$| at all)",
-            rf"{BE} (?:likely|probably|possibly|presumably) (?:positional|arti?e?factual|spurious|"
-            r"technical|projectional|exaggerated)",
+            rf"(?<!there ){SEEMS} (?:\w+ ){{0,2}}(?:possible|suspected|questioned|questionable"
+            rf"|doubtful|unlikely"
+            r"|conceivable|equivocal|uncertain|unclear|considered|in question|not certain"
+            r"|indeterminate|less likely|not likely|in the differential)"
+            r"(?! for| of| whether| if| the (?:same|right|left))",
+            rf"{SEEMS} (?:\w+ )?(?:a|an|one|the|in) (?:\w+ )?(?:possibility|consideration|concern|"
+            r"question)",
+            r"(?:should|may|might|could|must) (?:also |well |still )?be (?:considered|suspected|"
+            r"entertained|present|there|hidden|masked|obscured|missed|developing|evolving|"
+            r"superimposed|positional|arti?e?factual|spurious|technical|projectional)",
+            r"(?:may|might|could) (?:\w+ )?(?:hide|exist|lurk|coexist|be)(?=[.,;]|$)"
+            r"|(?:may|might|could) (?:hide|exist|lurk|coexist)",
+            r"(?:may|might|could|can) (?:have (?:this|a similar|the same|similar)|"
+            r"(?:look|appear) (?:similar|identical|like this|the same))",
+            r"if (?:any|present|real|there is one)(?= ?[.,;)]|$| at all)",
+            r"(?:possible|suspected|questionable|questioned|doubtful|unlikely|equivocal|less"
+            r" likely)"
+            r"(?= ?(?:[.,;)]|$)| (?:in|at|on) (?:the|this)\b)",
+            rf"(?:likely|probably|possibly|presumably|perhaps|maybe|{MAYBE}(?: \w+)? be|{MAYBE}"
+            rf"(?: \w+)? represent) (?:represents? |due to |just )?(?:an? )?(?:\w+ )?{EXPLAINED}",
+            r"not certain|cannot be (?:\w+ )?(?:confirmed|verified|determined)|\(\?\)|\?(?=[.,;]"
+            r"|$)",
         ),
     ),
     (
         "uncertain",
         "after",
         (
-            r"(?:(?:most|more|less|very|quite) )?(?:likely|probabl[ey]|possibl[ey]|presumabl[ey]|"
-            r"conceivabl[ey]|potential(?:ly)?|perhaps|maybe|plausibl[ey])"
-            r"(?: (?:be )?(?:due|secondary|related|owing|attributable) to)?",
+            r"(?:possibl[ey]|conceivabl[ey]|potential(?:ly)?|perhaps|maybe|plausibl[ey])"
+            r"(?: (?:be )?(?:due|secondary|related|owing|attributable) to| from)?",
             rf"{MAYBE}(?: \w+)? (?:be|represent|reflect|indicate|correspond|signify|suggest|"
             r"relate)(?: (?:due|secondary|related) to)?|may|might|could",
-            r"(?:suspicious|suspicion|worrisome|concern(?:ing|s|ed)?|worr(?:y|ies)) (?:for|of|"
-            r"about)",
-            r"suspect(?:ed|s)?|suggest\w*(?: of| that)?|indeterminate for|equivocal(?: for)?",
-            r"questionable|query|questions?(?: of| about)?|questioned|possibility of|presumed",
-            r"consider(?:ation)?(?: of)?|favou?r(?:s|ed|ing)?(?: to be| to represent)?|apparent",
-            r"differential (?:diagnosis )?(?:includes?|of)|hint of|unlikely|doubtful|borderline",
-            r"unclear (?:if|whether)|uncertain|vague|\?",
+            r"(?:suspicious|suspicion|worrisome|concern(?:ing|s|ed)?|worr(?:y|ies|ied|ying)) "
+            r"(?:for|of|about|that|regarding|is)|concern:",
+            r"suspect(?:ed|s|ing)?|suggest\w*(?: of| that)?|indeterminate for|equivocal(?: for)?",
+            r"questionabl[ey]|query|queries|questions?(?: of| about)?|questioned|possibility of"
+            r"|possibilit(?:y|ies)(?: of| include[sd]?| that| for)?",
+            r"consider(?:ations?)?(?: of| include)?|favou?r(?:s|ed|ing)?(?: to be| to represent)?"
+            r"|apparent",
+            r"differential(?: diagnos[ie]s| considerations?)?(?: would| could)?"
+            r"(?::| (?:includes?|of|is|being|for))|ddx:?|hint of|unlikely|doubtful|less likely|not"
+            r" likely",
+            r"unclear (?:if|whether)|uncertain|\?|rule[ -]?out|r/o|early versus",
             r"(?:appears?|seems?|felt|thought|believed) to (?:be|represent|reflect)(?: due to)?",
         ),
     ),
 )
+REMOVED = r"\b(?:removed|out|withdrawn|discontinued|pulled|explanted|d/?c'?e?d)$"
 # Words that turn the sentence: no cue reaches past them.
 TURNS = (
     r";|\bbut\b|\bhowever\b|\b(?:al)?though\b(?! this (?:is|may|might|could)\b)|\byet\b"
     r"|\bexcept(?:ing)?(?: for)?\b|\bother than\b|\b(?:apart|aside) from\b|\bwhile\b|\bwhereas\b"
     r"|\bdespite\b|\bin spite of\b|\bbesides\b|\bin addition to\b|\bcaus(?:ing|es|ed)\b"
-    r"|\bobscur(?:es|ing)\b|\bwhich\b|\bwhere\b|\baccounts? for\b|\braises?\b|\braising\b"
+    r"|\bobscur(?:es|ing)\b|\bwhich\b|\bwhere\b|\baccounts? for\b|(?:, |\band )otherwise\b"
+    r"|\bnotwithstanding\b"
+    r"|\braises?\b(?! the question of enl)|\braising\b"
 )
 # Words at which a cue that stands before what it speaks of ends.
 ONWARD = (
     r"\bdue to\b|\bsecondary to\b|\bowing to\b|\bbecause\b|\bafter\b|\bfollowing\b|\bstatus post\b"
-    r"|\bs/p\b|\bsince\b|\bgiven\b|\bin the setting of\b|\bsuperimposed on\b|\bas well as\b"
-    r"|\bto (?:suggest|explain|account)\b|\bin a patient\b"
+    r"|\bs/p\b|\bpost\b|\bsince\b|\bgiven\b|\bin the setting of\b|\bsuperimposed on\b|\bas well"
+    r" as\b"
+    r"|\bto (?:suggest|explain|account)\b|\bin a patient\b|\bon top of\b"
     r"|(?<!consistent )(?<!compatible )(?<!associated )(?<!keeping )\bwith\b"
 )
 VERBS = (
     r"\b(?:is|are|was|were|has|have|had|there|remains?|shows?|appears?|persists?|demonstrates?|"
-    r"projects?|overl(?:ies|ay)|terminates?|ends?|measures?|contains?|lies?)\b"
+    r"projects?|overl(?:ies|ay)|terminates?|ends?|measures?|contains?|lies?|occup(?:y|ies)|"
+    r"extends?|looks?|seems?|continues?|reveals?|may|might|could|cannot|can)\b"
 )
 # Words by which an item of a list shows that it stands for itself.
 AMOUNTS = (
     r"\b(?:small|tiny|trace|minimal|mild|moderate|large|severe|massive|extensive|stable|unchanged|"
-    r"increas\w+|decreas\w+|persistent|improv\w+|worsen\w+|left|right|bilateral|known|again)\b"
+    r"increas\w+|decreas\w+|persistent|improv\w+|worsen\w+|left|right|bilateral|known|again|new|"
+    r"old|healed|healing|chronic|possible|probable|likely)\b"
+)
+# A structure that begins an item of a list begins a statement of its own.
+STATEMENTS = (
+    r",(?: and)? (?:the )?(?:heart(?! failure)|lungs|mediastinum|cardiac (?:size|silhouette|shadow)"
+    r"|cardiomediastinal|bones|ribs|tip|status|s/p|post)\b"
 )
 # Sentences that ask or advise, and say nothing of the image.
 ASKS = (
-    r"^\W*(?:please |to )?(?:evaluate|assess|rule out|r/o|check|look|exclude|reason for|if|"
+    r"^\W*(?:please |to )?(?:evaluate|assess|check|look|exclude|reason for|if|"
     r"should)\b"
 )
 ABBREVIATIONS = r"(?:\b(?:Dr|Drs|Mr|Ms|Mrs|vs|approx|e\.g|i\.e|[A-Z])\.|^\s*\d+[.)])$"

@@ -1,10 +1,11 @@
 """The report labeller: against the phantom's reports, against invented sentences.
 
 F1 of a label pools its classes (present, absent, doubt): a mention of the wrong class counts as a
-false alarm and as a miss. Of the first 200 sentences the errors on the `held` half were never
-looked at. The 60 of the part `later` were written for rules that stood, scored once (F1 0.956 over
-all, 0.67 to 1 of a label), and only then were the faults that they showed repaired. No figure here
-stands for real reports: sentences, phantom and rules come from one project."""
+false alarm and as a miss. Rules were tuned on the parts `tune`, `held`, `later` and `tune2`:
+`held` was given up as a test when `held2` came, and `tune2` is the other half of that writer's
+sentences. Errors on `held2` are never looked at: the labels' F1 on it is the figure. Eleven of the
+earlier sentences were labelled anew for `tune2`'s conventions (likely is present, rule out is
+doubt, clear lungs have no opacity). No figure here stands for real reports."""
 
 import csv
 import math
@@ -56,19 +57,19 @@ def pooled(truth: np.ndarray, given: np.ndarray, value: float | None = None) -> 
     return 2 * ((truth == value) & (given == value)).sum() / total
 
 
-def test_sentences_written_by_hand() -> None:
-    for parts, count in ((("tune", "held"), 200), (("later",), 60)):
-        truth, given = sentences(*parts)
-        assert len(truth) == count
-        assert pooled(truth, given) >= 0.95
-        for value in CLASSES.values():
-            assert pooled(truth, given, value) >= 0.95
-
-
-def test_sentences_whose_errors_were_not_looked_at() -> None:
-    truth, given = sentences("held")
-    assert len(truth) == 100
+@pytest.mark.parametrize(
+    ("part", "count"), [("tune", 100), ("held", 100), ("later", 60), ("tune2", 200), ("held2", 200)]
+)
+def test_sentences_written_by_hand(part: str, count: int) -> None:
+    if part == "held2" and part not in SENTENCES.read_text(encoding="utf-8"):
+        pytest.skip("held2 is not written yet")
+    truth, given = sentences(part)
+    assert len(truth) == count
     assert pooled(truth, given) >= 0.95
+    for value in CLASSES.values():
+        assert pooled(truth, given, value) >= 0.95
+    scores = f1_scores(list(truth), list(given))
+    assert part == "held2" or all(score >= 0.95 for score in scores.values()), scores
 
 
 @pytest.mark.parametrize("subjects", [120, pytest.param(1500, marks=pytest.mark.slow)])
@@ -95,6 +96,11 @@ def test_phantom_reports_label_by_label(subjects: int) -> None:
         ("Fluid in the right minor fissure.", "Pleural Effusion", 1),
         ("No loculated fluid.", "Pleural Effusion", 0),
         ("There is no air in the left pleural space.", "Pneumothorax", 0),
+        ("Small pneumothroax at the apex.", "Pneumothorax", 1),
+        ("The heart is hard to judge but may be enlarged.", "Cardiomegaly", -1),
+        ("No effusion on the right; a small one is seen on the left.", "Pleural Effusion", 1),
+        ("Pneumothorax after chest tube removal.", "Support Devices", 0),
+        ("Lungs are hyperinflated but clear.", "Lung Opacity", 0),
     ],
 )
 def test_faults_that_later_sentences_showed(text: str, label: str, value: float) -> None:

@@ -27,7 +27,7 @@ PAIR = Pair("50000002", "50000001", "1. Small left effusion.", "Discussed with _
         ("", "", UNCHANGED),
         ("Mild edema.", "Severe edema.", "Severe pulmonary edema has increased."),
         ("Severe edema.", "Edema improved, now mild.", "Mild pulmonary edema has decreased."),
-        ("Clear.", "Large heart. Stable left effusion.", UNCHANGED),
+        ("Clear.", "Tortuous aorta. Stable left effusion.", UNCHANGED),
         (
             "Left effusion.",
             "Bilateral effusions. New right apical pneumothorax. Possible pneumonia.",
