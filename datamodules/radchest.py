@@ -23,6 +23,7 @@ LUNG = (
     "left_lung", "right_lung", "lung", "airways",
 )  # fmt: skip
 TARGETS = ("lung_opacity", "pleural_effusion")
+RELEASE = 3630  # volumes; how many lie on each side is not published
 SPACING = 0.8  # mm, of all volumes after the release's resampling
 TREE = """    trn99901.npz  val99901.npz  tst99901.npz      (key ct)
     CT_Scan_Metadata_Complete_35747.csv
@@ -91,6 +92,11 @@ class RadChest(CtDataset):
             if any(self.folder.glob(f"{table}{LABEL_TABLE}.csv*")):
                 found.append(find_table(self.folder, f"{table}{LABEL_TABLE}"))
         return found
+
+    def funnel(self) -> list[str]:
+        n = len(self.cases())
+        short = [f"{n} volumes are here; the release has {RELEASE}"] if n != RELEASE else []
+        return short * (not self.phantom) + super().funnel()
 
     def fold_of(self, subject: str, folds: int = 5) -> int:
         """The fold of a subject for cross-validation, by hash."""

@@ -298,6 +298,16 @@ def test_the_roots_are_good_before_they_are_spoiled(
         assert look(name, root, "full", capsys)[0] == 0, name
 
 
+def test_a_part_of_radchest_is_told(
+    good: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "root"
+    shutil.copytree(good("radchest"), root)
+    (root / "PHANTOM.json").unlink()
+    status, text = look("radchest", root, "fast", capsys)
+    assert status == 0 and "4 volumes are here; the release has 3630" in text
+
+
 def test_a_root_without_permission_is_said(
     good: Callable[[str], Path],
     tmp_path: Path,
