@@ -122,7 +122,8 @@ class Diffusion(Stage):
 
     standardise_latents: to mean 0 and deviation 1 by channel, as the paper does not.
     latent_copies: augmented copies of every row that are encoded once, before the fit; 0 encodes
-    each sample anew. legacy_*: what the released code does, for comparison."""
+    each sample anew. text_gain: how much louder than by default the text's projection begins.
+    legacy_*: what the released code does, for comparison."""
 
     version = 1
     needs = ("image", "text")
@@ -146,6 +147,7 @@ class Diffusion(Stage):
         text_width: int = 768,
         max_tokens: int = 64,
         groups: int = 32,
+        text_gain: float = 1.0,
         dropout: float = 0.1,
         drop_text: float = 0.2,
         flip_when_dropped: bool = True,
@@ -173,8 +175,7 @@ class Diffusion(Stage):
         self.text_encoder_name, self.autoencoder_folder = text_encoder, autoencoder
         self.image_size, self.max_tokens, self.text_width = image_size, max_tokens, text_width
         self.drop_text, self.flip_when_dropped = drop_text, flip_when_dropped
-        self.brightness, self.contrast = brightness, contrast
-        self.paraphrase = paraphrase
+        self.brightness, self.contrast, self.paraphrase = brightness, contrast, paraphrase
         self.share = {"mix": paraphrase_share, "replace": 1.0}.get(paraphrase, 0.0)
         if paraphrase != "none":
             self.needs = ("image", "text", "texts")  # type: ignore[misc, assignment]
@@ -183,8 +184,8 @@ class Diffusion(Stage):
         self.standardise, self.latent_copies = standardise_latents, latent_copies
         self.legacy_selfcond_xt = legacy_selfcond_xt
         self.latent_shape = (latent_channels, image_size // 8, image_size // 8)
-        sizes = (latent_channels, widths, embedding, text_width)
-        self.unet = MsdmUNet(*sizes, dropout, self_conditioning, groups, legacy_mean_query)
+        sizes = (latent_channels, widths, embedding, text_width, dropout)
+        self.unet = MsdmUNet(*sizes, self_conditioning, groups, legacy_mean_query, text_gain)
         levels = noise_schedule("scaled_linear", n_timesteps, beta_start, beta_end)
         self.register_buffer("alpha_bar", levels, persistent=False)
         self.register_buffer("latent_mean", torch.zeros(latent_channels, 1, 1))
@@ -320,9 +321,8 @@ class Diffusion(Stage):
             return self.unet(x, times, states[:n], mask[:n], extra)
         rows = [*range(n), *[n] * n]
         twice = None if extra is None else torch.cat([extra, extra])
-        both = self.unet(
-            torch.cat([x, x]), torch.cat([times, times]), states[rows], mask[rows], twice
-        )
+        x, times = torch.cat([x, x]), torch.cat([times, times])
+        both = self.unet(x, times, states[rows], mask[rows], twice)
         conditional, unconditional = both.chunk(2)
         return guide(unconditional, conditional, guidance)
 

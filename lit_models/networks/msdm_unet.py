@@ -103,7 +103,8 @@ class Level(nn.Module):
 class MsdmUNet(nn.Module):
     """Noise of latents (B, latent_channels, S, S); S is a multiple of 4, widths of `groups`.
 
-    widths: of the first convolution and of the three levels, from the full resolution inwards."""
+    widths: of the first convolution and of the three levels, from the full resolution inwards.
+    text_gain: multiplies the initial weights of the text's second projection."""
 
     def __init__(
         self,
@@ -115,6 +116,7 @@ class MsdmUNet(nn.Module):
         self_conditioning: bool = True,
         groups: int = 32,
         legacy_mean_query: bool = False,
+        text_gain: float = 1.0,
     ) -> None:
         super().__init__()
         self.self_conditioning, self.legacy_mean_query = self_conditioning, legacy_mean_query
@@ -126,6 +128,8 @@ class MsdmUNet(nn.Module):
         )
         self.text1 = nn.Linear(text_width, embedding, bias=False)
         self.text2 = nn.Linear(embedding, embedding, bias=False)
+        with torch.no_grad():
+            self.text2.weight *= text_gain
         self.pool = CrossAttention(embedding, embedding, heads=max(1, embedding // 64))
         doubled = 2 if self_conditioning else 1
         self.first = nn.Conv2d(doubled * latent_channels, widths[0], 3, padding=1)

@@ -51,6 +51,13 @@ def test_fresh_unet_predicts_nothing_and_fresh_blocks_are_plain():
     assert torch.equal(block.text.norm1(x, embedding), plain)
 
 
+def test_text_begins_louder_by_its_gain():
+    plain, loud = tiny_unet().state_dict(), tiny_unet(text_gain=3.0).state_dict()
+    changed = [name for name in plain if not torch.equal(plain[name], loud[name])]
+    assert changed == ["text2.weight"]
+    assert torch.equal(loud["text2.weight"], 3 * plain["text2.weight"])
+
+
 def test_first_loss_is_the_mean_of_a_half_normal():
     noise = torch.randn(64, 8, 8, 8, generator=torch.manual_seed(0))
     assert nn.functional.l1_loss(torch.zeros_like(noise), noise) == pytest.approx(0.798, abs=0.02)
