@@ -15,7 +15,7 @@ from benchmarks.features import Extracted, cached, extract, oddities
 from benchmarks.groups import groups_of
 from benchmarks.inputs import Inputs
 from benchmarks.jobs import Job, make_job, plan_jobs
-from benchmarks.kinds import Value, values_of
+from benchmarks.kinds import Value, blank, values_of
 from benchmarks.metrics.declaration import FEATURES, OUTPUTS, SAMPLES
 from benchmarks.sources import Source, prepared
 from medbench.core.errors import UserError
@@ -186,14 +186,17 @@ class _Meter:
         return found
 
     def _grouped(self, job: Job, inputs: Inputs, key: str) -> list[Value]:
-        """The same metric on the rows of each value of a key; small groups are left out."""
-        found = []
+        """The same metric on the rows of each value of a key; small groups are only named."""
+        found, least = [], max(SMALLEST, job.metric.min_samples)
         for name, rows in self._groups(inputs, key).items():
-            if len(rows) < max(SMALLEST, job.metric.min_samples):
-                continue
             part = _Part(inputs, rows)
             inner = replace(job, settings=_fitting(job, len(rows)))
-            main = [v for v in values_of(inner, part, self.seed) if v["metric"] in job.metric.gives]
+            if len(rows) < least:
+                note = f"a group of fewer than {least} images is not measured"
+                main = [blank(inner, job.metric.gives[0], len(rows), undefined=1, note=note)]
+            else:
+                made = values_of(inner, part, self.seed)
+                main = [v for v in made if v["metric"] in job.metric.gives]
             for value in main:
                 about = {"name": f"{value['name']} [{key}={name}]", "group": {key: name}}
                 found.append(value | about)

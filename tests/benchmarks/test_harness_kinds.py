@@ -35,8 +35,8 @@ class Lungs:
             labels[1] = np.nan
         name = f"s{index}"
         about = {"sample_id": name, "subject_id": f"p{index // 2}", "text": "a lung"}
-        meta = {"sex": "FM"[index % 2]}
-        return about | {"labels": labels, "label_names": NAMES, "meta": meta, "age": 50.0}
+        about |= {"meta": {"sex": "FM"[index % 2]}, "age": 70.0 if index < 5 else 50.0}
+        return about | {"labels": labels, "label_names": NAMES}
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         image = self.noise[index].copy()
@@ -92,6 +92,8 @@ def test_auroc_has_a_value_for_each_class_by_name_with_interval_and_ceiling(
     assert edema["low"] <= edema["value"] <= edema["high"] and edema["ceiling"] > 0.9
     assert {"auroc", "auroc/Fracture", "auroc [sex=F]", "auroc [sex=M]"} <= set(values)
     assert values["auroc [sex=F]"]["n"] == 30 and values["auroc [sex=F]"]["group"] == {"sex": "F"}
+    small = values["auroc [age_band=60-79]"]
+    assert small["n"] == 5 and small["value"] is None and "not measured" in small["note"]
     ids = [value["fingerprint"]["id"] for value in values.values()]
     assert len(set(ids)) == len(ids) and len(values["auroc"]["draws"]) == 100
 
