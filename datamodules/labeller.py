@@ -21,7 +21,7 @@ from medbench.core.errors import UserError
 from medbench.core.files import atomic_path
 from medbench.core.progress import Progress
 
-VERSION = 3  # raised when the same text would get other labels
+VERSION = 4  # raised when the same text would get other labels
 NO_FINDING, DEVICES = CANONICAL[0], CANONICAL[-1]
 PATHOLOGIES = CANONICAL[1:-1]
 VALUES = {"present": 1.0, "uncertain": -1.0, "absent": 0.0}  # the first that was said wins

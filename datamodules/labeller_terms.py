@@ -9,15 +9,24 @@ ADVERB = (
     r"substantially|somewhat|quite|rather|very|still|again|now|also|too|not|further|borderline|"
     r"chronically|possibly|probably|likely|clearly|definitely|overall|stably|abnormally)"
 )
-VERB = r"(?:is|are|was|were|has|have|been|be|appears?|looks?|seems?|remains?|isn'?t|aren'?t|to)"
+VERB = (
+    r"(?:is|are|was|were|may|might|could|has|have|been|be|appears?|looks?|seems?|remains?|isn'?t"
+    r"|aren'?t|to)"
+)
 MEDIASTINUM = r"(?:cardio-?)?mediastin"
 
+# No doubt in the sentence whether it is a nodule: `nodular focus, a nodule is not excluded`.
+SETTLED = (
+    r"(?!(?=[^;]*\b(?:nodules?|mass|lesion)\b)[^;]*\b(?:may|might|could|possib\w+|versus|vs"
+    r"|excluded?|question\w*|suspicious|concern\w*|worrisome)\b)"
+)
 # Phrases that name a finding by themselves.
 PHRASES = {
     "Enlarged Cardiomediastinum": (
         rf"(?:widen\w*|wide|broad\w*|enlarge\w*|prominen\w+|fullness)(?: of| in)?(?: the)? "
         rf"(?:\w+ )?{MEDIASTINUM}(?:um|al)(?! (?:lymph|nod|mass|vessel|vein))(?: {SIZE})?"
-        rf"|{MEDIASTINUM}al (?:widening|enlargement|prominence|fullness|broadening)"
+        rf"|{MEDIASTINUM}al (?:\w+ (?:and|or) )?(?:widening|enlargement|prominence|fullness"
+        rf"|broadening)"
         rf"|{MEDIASTINUM}(?:um|al {SIZE})(?: {VERB})* (?:{ADVERB} )*(?:widening|widens|wider)"
     ),
     "Cardiomegaly": (
@@ -45,7 +54,8 @@ PHRASES = {
         r"|densit(?:y|ies) (?:is|are) increased"
     ),
     "Lung Lesion": (
-        r"(?:micro)?nodul(?:es?|ar (?:densit|opaci|lesion|focus|foci|shadow|infiltrat)\w*)"
+        rf"(?:micro)?nodul(?:es?|ar (?:densit|opaci|lesion|focus|foci|shadow"
+        rf"|infiltrat)\w*{SETTLED})"
         r"|(?<!pleural )nodularit(?:y|ies)|mass(?:es)?(?! effect)(?![- ]like)"
         r"|(?:cavitary|cavitating|coin|lung|pulmonary|parenchymal|focal|mass|suspicious|nodular|"
         r"malignant|metastatic|lytic lung|solitary|discrete|rounded?) lesions?"
@@ -83,7 +93,7 @@ PHRASES = {
         r"(?<!pericardial )(?<!joint )eff?us+io?(?:ns?|sns?)|pleural (?:fluid|collections?)"
         r"|fluid (?:\w+ ){0,6}pleural (?:space|cavit\w+)"
         r"|(?:layering|loculated|subpulmonic|fissural|interlobar|free|residual) fluid"
-        r"|loculated (?:\w+ )?collections?"
+        r"|loculated (?!air|gas)(?:\w+ )?collections?"
         r"|fluid (?:\w+ ){0,4}(?:fissures?|layer(?:s|ing))"
         r"|hydro-?pneumothora(?:x|ces)|hydroptx|(?:ha?emo|hydro|chylo|pyo)thora(?:x|ces)|empyemas?"
     ),
@@ -91,12 +101,14 @@ PHRASES = {
         r"(?:(?:pleural(?:[- ]based)?|(?:bi)?apical|pleuro-?(?:parenchymal|pulmonary|diaphragmatic|"
         r"pericardial)|pleura|diaphragmatic|parenchymal[- ]pleural|pleural[- ]parenchymal|asbestos"
         r"|costal) (?:and \w+ )?(?:\w+ )?)"
-        r"(?:thick(?:en|in)(?:ing|ings|ed)|plaqu\w+|scar\w*|calcifications?|fibrosis|cap(?:s"
+        r"(?:thick(?:en|in)(?:ing|ings|ed)|plaqu\w+|scar\w*|calcifications?|fibrosis|reaction"
+        r"|cap(?:s"
         r"|ping)?|"
         r"rinds?|peel|adhesions?|nodularity)"
+        r"|pleural (?:effusions?|fluid)(?:,? (?:or|and)|,) thickening"
         r"|fibro-?thora(?:x|ces)|pleurodesis changes?|calcified pleura\w*|thickened pleura\w*"
         r"|(?:thickening|scarring|calcifications?|plaques?|fibrosis|scars?) (?:of|along|in|over) "
-        r"(?:the )?(?:\w+ )?(?:pleurae?|hemi-?diaphragms?|pleural (?:surface|margin|space)s?)"
+        r"(?:the )?(?:\w+ )?(?:pleurae?|(?:hemi-?)?diaphragms?|pleural (?:surface|margin|space)s?)"
         r"|(?:thickening|scarring) or (?:calcification|plaques?) of the (?:\w+ )?pleura"
     ),
     "Fracture": (
@@ -116,6 +128,11 @@ PHRASES = {
         r" valves?"
         r"|(?:valve|valvular|joint|shoulder) (?:replacements?|repair)|annuloplasty|tav[ri]"
         r"|arthroplast(?:y|ies)|stents?|stent-?grafts?|endografts?|hardware|drains?|pumps?|devices?"
+        r"|mitraclips?|watchman|amplatzer|occluders?|(?:temperature|ph|esophageal|oesophageal)"
+        r" probes?"
+        r"|(?:pacing|pacer|defibrillat\w+) pads?|(?:tissue )?expanders?|(?:gastric|lap) bands?"
+        r"|(?:intra-?aortic )balloons?|corpak|cordis|dht|micra|spacers?|fiducials?(?: markers?)?"
+        r"|(?:cardiac|ecg|ekg|holter|implanted) monitors?"
         r"|coils|embolization coil|plates?(?!-)(?! ?like)|rods?|orif|fixation|implants?"
         r"|swan(?:-? ?ganz)?|introducers?|sheaths?|cannula[es]?|screws?|(?:vp |\w+peritoneal"
         r" )?shunts?"
@@ -148,13 +165,23 @@ WEAK = {
         r"|(?:vertebral body|vertebral) height loss|wedging|cortical (?:disruption|break|step-?off)"
     ),
 }
+# A part of a device that is not seen says that the device is there.
+PART_BEFORE = (
+    r"(?:tips?|ends?|part|course|portion|extent|terminus|positions?|termination|side ?holes?|"
+    r"side ?ports?|location) of (?:the |a |an )?(?:[\w-]+ ){0,3}$"
+)
+PART_AFTER = (
+    r"(?: (?:tube|line|catheter|lead))?(?:'s)? (?:tips?|ends?|side ?holes?|course|terminus)\b"
+)
 # Words that by themselves say that a device is gone.
 GONE = r"(?:de|self-?)?extubat(?:ed|ion)|decannulat(?:ed|ion)"
 REMOVAL = r"(?: (?:and|or) \w+)? (?:removal|extraction|discontinuation|explantation)\b"
 NORMAL = (
-    r"(?<!not )normal(?!ly)(?! (?:lung volume|inspiration|expan))|unremarkable|wnl|w\.n\.l\.?"
+    r"(?<!not )(?<!than )(?<!above )(?<!beyond )(?<!exceeds )(?<!top )(?<!upper )normal(?!ly|"
+    r" (?:in size )?(?:to|or) )(?! (?:lung volume|inspiration|expan))|unremarkable|wnl|w\.n\.l\.?"
     r"|within (?:the )?(?:normal )?limits|non-?enlarged|satisfactory|non-?widened|narrow|not big"
-    r"|no abnormality|not abnormal"
+    r"|no abnormality|not abnormal|(?:less than|below|under) (?:0?\.5|50|one half|half)|(?:top"
+    r"|upper|high)[- ]normal(?! (?:in size )?(?:to|or)\b)"
 )
 # (structure, what is abnormal of it, what is normal): `the heart is not enlarged`.
 STRUCTURES = {
@@ -162,11 +189,12 @@ STRUCTURES = {
         r"(?<!behind the )(?<!behind )(?<!over the )(?<!overlying the )(?<!near the )"
         r"(?<!adjacent to the )(?<!obscuring the )(?<!beside the )(?<!left )(?<!right )"
         r"(?:heart(?! (?:failure|valves?|borders?|disease|rate|surgery|transplant))"
-        rf"|cardiac(?=,| and| or|/)|(?:cardiac|cardiopericardial) {SIZE}"
+        rf"|cardiac(?=,| and| or|/|:)|(?:cardiac|cardiopericardial) {SIZE}"
         r"|(?:cardiothoracic|ct|c/t) ratio)",
         r"enlarge(?:d|ment|s)|enlarging|prominen(?:t|ce)|dilat(?:ed|ation|ion)|increase(?:d)? in"
         r" size"
-        r"|borderline",
+        r"|borderline|(?:larg|bigg|great)er than|above (?:the )?normal|exceed(?:s|ing)"
+        r"|(?<=or )(?:\w+ly )?increased",
         NORMAL,
     ),
     "Enlarged Cardiomediastinum": (
@@ -181,7 +209,7 @@ STRUCTURES = {
         r"pleurae?|pleural (?:surfaces?|reflections?|margins?|spaces?|abnormalit\w+|disease|"
         r"changes?|layers?|lines?)",
         r"thicken(?:ed|ing)|plaques?|calcifi(?:ed|cations?)|irregular\w*|scarr(?:ed|ing)|fibrosis",
-        r"normal|unremarkable|smooth",
+        r"normal|unremarkable|smooth|clear",
     ),
 }
 # Lungs that are called clear have no opacity.
@@ -190,10 +218,31 @@ CLEAR = (
     r"(?: fields?)?:? (?:[\w-]+,? ){0,6}?clear(?:ed|ing)?(?! (?:of|from))(?<!not clear)"
     r"|clear (?:and )?(?:\w+ ){0,3}?(?:lungs?|lung fields?)"
 )
+OLD = (
+    r"(?:from|after|due to|related to|secondary to|attributable to|residu\w+ of|sequelae? of"
+    r"|result of"
+    r"|following|with|reflect\w*|represent\w*|by) (?:an? |the |his |her )?(?:old|prior|previous"
+    r"|remote|past|former|healed|treated)"
+)
+HARDWARE = r"(?:leads?|wires?|catheters?|tubes?|hardware|screws?|rods?|stents?|plates?)"
 # Findings that a longer phrase of another name contains.
 INSIDE = {
     "Lung Opacity": r"nodular opaci\w+|pleural opaci\w+",
     "Atelectasis": r"collapsed? (?:neck veins?|ivc|vertebra\w*|trachea)",
     "Lung Lesion": r"pleural (?:mass|nodul\w+)",
-    "Support Devices": r"(?:pleural|septal|kerley \w) lines?",
+    "Support Devices": (
+        r"(?:pleural|septal|kerley \w|dense|subtle|thin|lucent|white|curvilinear|curved|faint"
+        r"|sharp|"
+        r"fine|vertical|oblique|horizontal|irregular|vague|dark|straight|visible|radiolucent)"
+        r" lines?"
+    ),
+    "Fracture": (
+        rf"{HARDWARE} (?:of the \w+ )?(?:(?:is|are|appears?|has|have|been|again|chronically|to"
+        rf" be) )*"
+        rf"fracture[sd]?|fracture (?:of|in|through) (?:the |a |an |one )?(?:\w+ ){{0,3}}{HARDWARE}"
+        rf"|fractured (?:\w+ ){{0,2}}{HARDWARE}"
+    ),
+    "Pneumonia": rf"{OLD} (?:\w+ ){{0,3}}(?:pneumonias?|infections?|pneumonitis)",
+    "Pneumothorax": rf"{OLD} (?:\w+ ){{0,3}}pneumothora(?:x|ces)",
+    "Pleural Effusion": rf"{OLD} (?:\w+ ){{0,3}}(?:effusions?|empyemas?|ha?emothora(?:x|ces))",
 }

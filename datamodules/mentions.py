@@ -35,7 +35,8 @@ _INSIDE = {label: _whole(pattern) for label, pattern in terms.INSIDE.items()}
 _CLEAR = re.compile(rf"\b(?:{terms.CLEAR})\b")
 _LONG_WORD = re.compile(rf"[a-z]{{{LEAST},}}")
 _MORE = re.compile(
-    r"[,;]? ?(?:but|though|although|yet|which) (?:\w+ly )?(?:is|are|may|might|could|appears?"
+    r"(?:al)?though [^,;]*, (?=(?:is|are|remains?|appears?|still)\b)"
+    r"|[,;]? ?(?:but|though|although|yet|which) (?:\w+ly )?(?:is|are|may|might|could|appears?"
     r"|remains?|"
     r"looks?|not|still|probably|likely|possibly|within|normal|enlarged|borderline|top)\b"
 )
@@ -43,6 +44,7 @@ _ONE = re.compile(
     r"\b(?:small|tiny|trace|minimal|minute|subtle|large|moderate|new|early|occult|mild) ones?\b"
 )
 _REMOVAL = re.compile(terms.REMOVAL)
+_PART_BEFORE, _PART_AFTER = re.compile(terms.PART_BEFORE), re.compile(terms.PART_AFTER)
 _GONE = re.compile(terms.GONE)
 
 
@@ -73,6 +75,8 @@ def _device_status(label: str, sentence: str, start: int, end: int, status: Stat
         return status
     if _REMOVAL.match(sentence, end):
         return "absent"
+    if _PART_BEFORE.search(sentence[:start]) or _PART_AFTER.match(sentence, end):
+        return "present"
     if not _GONE.fullmatch(sentence, start, end):
         return status
     return "present" if status == "absent" else "absent"
@@ -130,6 +134,7 @@ def _judged_structures(sentence: str) -> Iterator[tuple[str, Span, tuple[str, Sp
             low, high = clause_of(sentence, match.span())
             if more := _MORE.match(sentence, high):  # `hard to judge but may be enlarged`
                 high = clause_of(sentence, (more.end(), more.end()))[1]
+                low = more.end() if re.compile(abnormal).search(sentence, more.end(), high) else low
             words = [
                 (_distance(match.span(), word.span()), kind, word.span())
                 for kind, pattern in (("abnormal", abnormal), ("normal", normal))

@@ -54,17 +54,28 @@ _TURNS, _ONWARD, _VERBS, _AMOUNTS, _STATEMENTS, _ASKS = (
 )
 _ALTERNATIVE = re.compile(r"\bn?or\b")
 _OR_AFTER = re.compile(r" or (?!more\b|less\b|so\b)[a-z]")
+_OR_BEFORE = re.compile(
+    r"(?<!one) or (?:(?:an? )(?!few|couple)(?:\w+ ){0,2}|(?:lung|pulmonary|rib|small|tiny|early)"
+    r" )?$"
+)
 _AND_CLAUSE = re.compile(
     r",? and (?=(?:the|there|no|a|an|both|its|his|her|(heart|lungs?|cardiac|mediastin\w+))\b)"
 )
 _DENIES = re.compile(r"\b(?:no|without)\b")
-_REFERS = re.compile(r"(?:al)?though (?:this|it)\b|(?:this|it|both|all|each|neither)\b")
+_REFERS = re.compile(r"(?:al)?though (?:this|it)\b|(?:this|it|both|all|each|neither|which)\b")
+_ANOTHER = re.compile(words.ANOTHER)
+_INTRODUCED = re.compile(r"(?:: | [-\u2013\u2014] |\u2014| \()(?=\w)")  # `an opacity: a or b`
+_COPULA = re.compile(r"(?:(?:is|are|was|were|has|have|been|now|also) ?)*")
+_REJOINED = re.compile(r".*, or\b")
 _JOINED = re.compile(r"\b(?:and|or|nor)\b|&|/")
 _END = re.compile(
     r"(?<=[.?!])(?<!\s\?)(?<!^\?)\s+(?=[\"'(\[]?[A-Z0-9_?])|\n\s*\n|\s+(?=\d{1,2}[.)]\s)"
 )
 _REMOVED = re.compile(words.REMOVED)
-_SAME = re.compile(rf"\b(?:no|not|without) (?:{words.OF_CHANGE} )*{words.CHANGE}[^,;]*$")
+_SAME = re.compile(
+    rf"\b(?:no|not|without|little|minimal|hardly|barely|scant)(?:,? if any,?)? "
+    rf"(?:{words.OF_CHANGE} )*{words.CHANGE}[^,;]*$"
+)
 _ABBREVIATED = re.compile(words.ABBREVIATIONS)
 
 
@@ -125,7 +136,7 @@ def _alternatives(sentence: str, spans: Sequence[Span]) -> list[tuple[int, int]]
 
 def _is_choice(sentence: str, span: Span) -> bool:
     """Whether `or` stands right beside a phrase: `pneumonia or hemorrhage`."""
-    beside = _OR_AFTER.match(sentence, span[1]) or sentence.endswith(" or ", 0, span[0])
+    beside = _OR_AFTER.match(sentence, span[1]) or _OR_BEFORE.search(sentence[: span[0]])
     return bool(beside) and not _SAME.search(sentence[: span[0]])
 
 
@@ -183,19 +194,33 @@ def _reaches(sentence: str, cue: Cue, span: Span, breaks: Sequence[Span]) -> boo
     if any(low <= start < high for start, _ in breaks):
         return cue.status == "absent" and not ahead and "none" in sentence[cue.start : cue.end]
     between = sentence[low:high]
+    if not ahead and cue.status == "uncertain" and _INTRODUCED.search(between):
+        return False
+    if ahead and ")" in between.split("(")[0]:
+        return False
     if not ahead and _begins_anew(sentence[cue.start : cue.end], between):
         return False
-    if ahead and cue.status != "unsaid" and _ONWARD.search(between):
+    if ahead and cue.status != "unsaid" and _ends_before(cue, between):
         return False
     return "," not in between or _is_list(sentence, low, high, span, ahead)
 
 
+def _ends_before(cue: Cue, between: str) -> bool:
+    """Whether a cue that stands ahead has ended: `no pneumothorax and mild edema`."""
+    if cue.status == "absent" and _ANOTHER.search(between):
+        return True
+    rejoined = _REJOINED.match(between)
+    return bool(_ONWARD.search(between, rejoined.end() if rejoined else 0))
+
+
 def _begins_anew(cue: str, between: str) -> bool:
     """Whether a cue at the end belongs to a clause that began after the phrase."""
-    if _REMOVED.search(cue) and _ONWARD.search(between):  # `air since the tube was removed`
+    if _REMOVED.search(cue) and _ONWARD.search(
+        between.removesuffix("since ")
+    ):  # `air since the tube was removed`
         return True
-    head, conjunction, _ = between.rpartition(" and ")
-    return bool(conjunction and _VERBS.search(head))
+    head, conjunction, tail = between.rpartition(" and ")
+    return bool(conjunction and not _COPULA.fullmatch(tail) and _VERBS.search(head))
 
 
 def _is_list(sentence: str, low: int, high: int, span: Span, ahead: bool) -> bool:
@@ -222,6 +247,10 @@ def _closes_list(sentence: str, low: int, high: int) -> bool:
 
     In `old fracture, tube no longer present` it speaks of the last one alone."""
     last = sentence.rfind(",", low, high)
+    if sentence[last:high].startswith(", and ") and _COPULA.fullmatch(sentence, last + 6, high):
+        return True  # `edema has improved, and is now absent`
+    if sentence.find(",") == last and sentence[last:high].startswith(", and ") and last + 6 < high:
+        return False  # `an effusion, and pneumonia is possible`
     if _VERBS.search(sentence, low, last):
         return False
     tail = sentence[last + 1 : high].strip()

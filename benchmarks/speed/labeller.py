@@ -3,7 +3,7 @@
 Against what phantom reports mention, and against the sentences written by hand in
 tests/datamodules/sentences.csv. Classes are pooled: a mention of the wrong class (present, absent,
 doubt) counts as a false alarm and as a miss. The last columns are the three classes alone. Errors
-on every part of the sentences but held2 were looked at, so held2 gives the figure."""
+on every part of the sentences but held3 were looked at, so held3 gives the figure."""
 
 import csv
 import itertools

@@ -1,11 +1,12 @@
 """The report labeller: against the phantom's reports, against invented sentences.
 
 F1 of a label pools its classes (present, absent, doubt): a mention of the wrong class counts as a
-false alarm and as a miss. Rules were tuned on the parts `tune`, `held`, `later` and `tune2`:
-`held` was given up as a test when `held2` came, and `tune2` is the other half of that writer's
-sentences. Errors on `held2` are never looked at: the labels' F1 on it is the figure. Eleven of the
-earlier sentences were labelled anew for `tune2`'s conventions (likely is present, rule out is
-doubt, clear lungs have no opacity). No figure here stands for real reports."""
+false alarm and as a miss. Rules were tuned on the parts `tune`, `held`, `later`, `tune2` and
+`held2`: `held` was given up as a test when `held2` came, and `held2` after version 3 had read it
+unseen (0.964 over all mentions, least label 0.889). Errors on `held3` are never looked at: the
+labels' F1 on it is the figure. Eleven of the earlier sentences were labelled anew for `tune2`'s
+conventions (likely is present, rule out is doubt, clear lungs have no opacity). No figure here
+stands for real reports."""
 
 import csv
 import math
@@ -31,6 +32,7 @@ from medbench.core.errors import UserError
 
 SENTENCES = Path(__file__).with_name("sentences.csv")
 CLASSES = {"positive": 1.0, "negative": 0.0, "uncertain": -1.0}
+LOOKED_AT = {"tune": 100, "held": 100, "later": 60, "tune2": 200, "held2": 200}
 
 
 def sentences(*parts: str) -> tuple[np.ndarray, np.ndarray]:
@@ -57,19 +59,19 @@ def pooled(truth: np.ndarray, given: np.ndarray, value: float | None = None) -> 
     return 2 * ((truth == value) & (given == value)).sum() / total
 
 
-@pytest.mark.parametrize(
-    ("part", "count"), [("tune", 100), ("held", 100), ("later", 60), ("tune2", 200), ("held2", 200)]
-)
+@pytest.mark.parametrize(("part", "count"), LOOKED_AT.items())
 def test_sentences_written_by_hand(part: str, count: int) -> None:
-    if part == "held2" and part not in SENTENCES.read_text(encoding="utf-8"):
-        pytest.skip("held2 is not written yet")
     truth, given = sentences(part)
     assert len(truth) == count
     assert pooled(truth, given) >= 0.95
     for value in CLASSES.values():
         assert pooled(truth, given, value) >= 0.95
+
+
+def test_each_label_on_all_sentences_that_were_looked_at() -> None:
+    truth, given = sentences(*LOOKED_AT)
     scores = f1_scores(list(truth), list(given))
-    assert part == "held2" or all(score >= 0.95 for score in scores.values()), scores
+    assert all(score >= 0.95 for score in scores.values()), scores
 
 
 @pytest.mark.parametrize("subjects", [120, pytest.param(1500, marks=pytest.mark.slow)])
@@ -101,10 +103,31 @@ def test_phantom_reports_label_by_label(subjects: int) -> None:
         ("No effusion on the right; a small one is seen on the left.", "Pleural Effusion", 1),
         ("Pneumothorax after chest tube removal.", "Support Devices", 0),
         ("Lungs are hyperinflated but clear.", "Lung Opacity", 0),
+        ("ETT has been pulled back and is now at the clavicles.", "Support Devices", 1),
+        ("The tip of the feeding tube is not seen.", "Support Devices", 1),
+        ("Two chest tubes removed, small effusion.", "Support Devices", 0),
+        ("A lucent line along the heart may be a skin fold.", "Support Devices", math.nan),
+        ("The pacemaker lead is fractured.", "Fracture", math.nan),
+        ("Little interval change in the effusion or edema.", "Edema", 1),
+        ("Little if any effusion.", "Pleural Effusion", 0),
+        ("Pleural thickening from an old empyema.", "Pleural Effusion", math.nan),
+        ("Cannot rule out mild failure; no opacity to suggest pneumonia.", "Pneumonia", 0),
+        ("Left effusion, infection is a less likely consideration.", "Pneumonia", -1),
+        ("Atelectasis, and early pneumonia is possible.", "Atelectasis", 1),
+        ("Consolidation: pneumonia versus hemorrhage.", "Consolidation", 1),
+        ("The heart may be slightly larger than normal.", "Cardiomegaly", -1),
+        ("Heart size is above normal.", "Cardiomegaly", 1),
+        ("The heart is no longer enlarged.", "Cardiomegaly", 0),
+        ("Opacity at the apex; a neoplasm must be excluded.", "Lung Lesion", -1),
+        ("Nodular focus over a rib, a lung nodule is not excluded.", "Lung Lesion", -1),
+        ("Nodular opacities are again seen.", "Lung Lesion", 1),
+        ("The film is negative for nodules, effusion and pneumothorax.", "Pneumothorax", 0),
+        ("No pneumothorax and mild basal atelectasis.", "Atelectasis", 1),
+        ("It might be scarring after surgery, or a small effusion.", "Pleural Effusion", -1),
     ],
 )
 def test_faults_that_later_sentences_showed(text: str, label: str, value: float) -> None:
-    assert mentioned(text).get(label) == value
+    assert mentioned(text).get(label, math.nan) == pytest.approx(value, nan_ok=True)
 
 
 def test_strongest_statement_wins() -> None:
