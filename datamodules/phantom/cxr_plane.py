@@ -115,13 +115,15 @@ class Plane:
         level = np.zeros((self.size, self.size), F)
         if self.size <= 96:  # all pieces at once: fewer and larger steps
             near, inside = self._polyline(points, width)
-            np.maximum.at(level.reshape(-1), near, self.soft(inside))
-            self._mask(name).reshape(-1)[near[inside > 0]] = True
+            if near.size:
+                np.maximum.at(level.reshape(-1), near, self.soft(inside))
+                self._mask(name).reshape(-1)[near[inside > 0]] = True
         else:
             for one, other in pairwise(points):
                 window, inside = self.segment(one, other, width)
-                np.maximum(level[window], self.soft(inside), out=level[window])
-                self.mark(name, window, inside)
+                if inside.size:
+                    np.maximum(level[window], self.soft(inside), out=level[window])
+                    self.mark(name, window, inside)
         self.value += contrast * level
 
     def _polyline(self, points: Sequence[tuple[float, float]], width: float) -> tuple[Array, Array]:
