@@ -1,6 +1,6 @@
 """A second process that fits what the first will need: two slow cores work on two stages.
 
-It takes stages that wait for no other one, the last first, and leaves those that another process
+It takes stages that wait for no other one, backbones first, and leaves those that another process
 holds. Whoever needs a stage waits for its lock, so nothing else has to be agreed."""
 
 import contextlib
@@ -64,7 +64,7 @@ def main(argv: list[str]) -> int:
     config = load(arguments.words, Library(arguments.config_dirs))
     settings = {k: v for k, v in config["trainer"].items() if k != "name"}
     machine = choose_machine(TrainerSettings(**settings))
-    for stage in reversed(ready(Plan(config))):
+    for stage in sorted(ready(Plan(config)), key=lambda stage: not stage.is_backbone):
         if not is_held(stage):
             fit_stage(stage, machine, lambda values, step: None)
     return 0

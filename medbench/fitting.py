@@ -33,12 +33,13 @@ Log = Callable[[dict[str, float], int], None]
 
 
 def fit_all(plan: Plan, machine: Machine, log: Log) -> list[dict[str, Any]]:
-    """Every stage of the plan, finished; a record of what was done for each."""
-    before = [stage.action for stage in plan.stages]  # another process may fit some meanwhile
-    return [
-        fit_stage(stage, machine, log, action)
-        for stage, action in zip(plan.stages, before, strict=True)
-    ]
+    """Every stage of the plan, finished; a record of what was done for each.
+
+    The method's that wait for no other come first: a second process begins with backbones."""
+    before = {stage.name: stage.action for stage in plan.stages}  # another process may fit some
+    turns = sorted(plan.stages, key=lambda stage: bool(stage.upstream) or stage.is_backbone)
+    found = {s.name: fit_stage(s, machine, log, before[s.name]) for s in turns}
+    return [found[stage.name] for stage in plan.stages]
 
 
 def fit_stage(

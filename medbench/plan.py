@@ -72,6 +72,10 @@ class StagePlan:
     upstream: dict[str, "StagePlan"] = field(default_factory=dict)  # by reference
 
     @property
+    def is_backbone(self) -> bool:
+        return "." not in self.name
+
+    @property
     def short(self) -> str:
         return self.name.rpartition(".")[2]
 
