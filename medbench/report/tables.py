@@ -134,7 +134,7 @@ def verdict(value: Value) -> tuple[str, str]:
     if measured is None or bound is None:
         return "open", "not measured"
     if ceiling is not None and ceiling <= bound:
-        return "open", "cannot be judged: real images are at chance too"
+        return "open", "real images are at chance too"
     return ("yes", "follows the prompt") if measured > bound else ("no", "at chance")
 
 

@@ -173,7 +173,7 @@ def test_parts_of_a_value_may_be_numbers_mappings_or_absent() -> None:
     [
         (0.9, 0.3, 1.0, "follows the prompt"),
         (0.3, 0.3, 1.0, "at chance"),
-        (0.9, 0.3, 0.2, "cannot be judged: real images are at chance too"),
+        (0.9, 0.3, 0.2, "real images are at chance too"),
         (None, 0.3, 1.0, "not measured"),
     ],
 )
