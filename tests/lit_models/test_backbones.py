@@ -121,7 +121,8 @@ def test_too_many_words_and_wrong_folders(tmp_path):
 
 
 def test_a_released_tower_is_opened_from_its_folder(tmp_path):
-    transformers = pytest.importorskip("transformers")
+    import transformers
+
     folder = tmp_path / "clip"
     config = transformers.CLIPTextConfig(
         vocab_size=300, hidden_size=32, intermediate_size=64, num_hidden_layers=1,

@@ -63,7 +63,8 @@ def test_variance_of_neighbours_is_the_posterior_s():
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])
 def test_step_equals_diffusers(eta):
-    diffusers = pytest.importorskip("diffusers")
+    import diffusers
+
     scheduler = diffusers.DDIMScheduler(
         beta_start=0.00085,
         beta_end=0.012,
