@@ -27,8 +27,18 @@ def adherence_of(job: Job, inputs: Inputs, real: Extracted | None, seed: int) ->
         )
     asks = load_class(str(job.asks))
     names = inputs["score_names"]
-    templates, unread = _templates(asks, fake.texts)
-    there = _templates(asks, real.texts)[0] if real is not None and real.texts else {}
+    texts = {place: fake.texts[place] for place in map(int, inputs.kept)}
+    templates, unread = _templates(asks, texts)
+    if not templates:
+        example = (
+            f"none of {len(texts)} prompts can be judged, such as {min(texts.values())[:80]!r}"
+        )
+        if len(texts) == len(fake.texts):
+            raise UserError(f"{job.name}: {example}.")
+        return [blank(job, job.metric.name, 0, undefined=unread, note=example)]  # of a group
+    there = {}
+    if real is not None and real.texts:
+        there, _ = _templates(asks, dict(enumerate(real.texts)))
     values = []
     for template, rows in templates.items():
         stream = rng(seed, job.arm, job.name, template)
@@ -68,12 +78,14 @@ def _own_prompts(
     return float(np.mean(right))
 
 
-def _templates(asks: Any, texts: list[str]) -> tuple[dict[str, dict[int, dict[str, float]]], int]:
+def _templates(
+    asks: Any, texts: Mapping[int, str]
+) -> tuple[dict[str, dict[int, dict[str, float]]], int]:
     """What each prompt asks, by template and place; and how many prompts nothing can be asked of
     (they are of no known form, or determine no label)."""
     found: dict[str, dict[int, dict[str, float]]] = {}
     unread = 0
-    for place, text in enumerate(texts):
+    for place, text in texts.items():
         try:
             template, wanted = asks(text)
         except ValueError:
@@ -83,6 +95,4 @@ def _templates(asks: Any, texts: list[str]) -> tuple[dict[str, dict[int, dict[st
             found.setdefault(template, {})[place] = wanted
         else:
             unread += 1
-    if not found:
-        raise UserError(f"None of {len(texts)} prompts can be judged, such as {texts[0][:80]!r}.")
     return dict(sorted(found.items())), unread

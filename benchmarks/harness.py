@@ -162,12 +162,15 @@ class _Meter:
         return Inputs(job, self.fakes, self.reals, self.extractors, self.passes, resolution)
 
     def _measured(self, job: Job, inputs: Inputs) -> list[Value]:
-        if job.asks:
-            real = self.passes("real", str(job.real), str(job.extractor)) if job.real else None
-            return adherence_of(job, inputs, real, self.seed)
         if "second_values" in job.metric.needs:
             inputs._made |= self._two_arms(job)
-        return values_of(job, inputs, self.seed)
+        return self._values_of(job, inputs)
+
+    def _values_of(self, job: Job, inputs: Inputs) -> list[Value]:
+        if not job.asks:
+            return values_of(job, inputs, self.seed)
+        real = self.passes("real", str(job.real), str(job.extractor)) if job.real else None
+        return adherence_of(job, inputs, real, self.seed)
 
     def _two_arms(self, job: Job) -> dict[str, np.ndarray]:
         """The per-sample values of both arms that a test compares."""
@@ -195,7 +198,7 @@ class _Meter:
                 note = f"a group of fewer than {least} images is not measured"
                 main = [blank(inner, job.metric.gives[0], len(rows), undefined=1, note=note)]
             else:
-                made = values_of(inner, part, self.seed)
+                made = self._values_of(inner, part)
                 main = [v for v in made if v["metric"] in job.metric.gives]
             for value in main:
                 about = {"name": f"{value['name']} [{key}={name}]", "group": {key: name}}
@@ -219,13 +222,8 @@ class _Part(Inputs):
 
     def __init__(self, inputs: Inputs, rows: np.ndarray) -> None:
         self.__dict__.update(inputs.__dict__)
-        self.inputs, self.kept = inputs, rows
-        self._made = {}
-        self.__dict__["about"] = [inputs.about[int(i)] for i in rows]
-
-    @property
-    def n(self) -> int:
-        return len(self.kept)
+        self.inputs, self._made = inputs, {}
+        self.__dict__ |= {"kept": rows, "about": [inputs.about[int(i)] for i in rows]}
 
     def __getitem__(self, name: str) -> Any:
         from benchmarks.inputs import WHOLE, part

@@ -77,7 +77,12 @@ class Inputs:
 
     @property
     def n(self) -> int:
-        return len(self.source)
+        return len(self.kept)
+
+    @cached_property
+    def kept(self) -> np.ndarray:
+        """Which of the generated rows these are: all, or those of a group."""
+        return np.arange(len(self.source))
 
     @cached_property
     def about(self) -> list[dict[str, Any]]:

@@ -147,6 +147,7 @@ class Diffusion(Stage):
         text_width: int = 768,
         max_tokens: int = 64,
         groups: int = 32,
+        heads: int = 8,
         text_gain: float = 1.0,
         dropout: float = 0.1,
         drop_text: float = 0.2,
@@ -180,12 +181,11 @@ class Diffusion(Stage):
         if paraphrase != "none":
             self.needs = ("image", "text", "texts")  # type: ignore[misc, assignment]
         self.self_cond_prob = self_cond_prob if self_conditioning else 0.0
-        self.n_timesteps, self.error = n_timesteps, loss
-        self.standardise, self.latent_copies = standardise_latents, latent_copies
-        self.legacy_selfcond_xt = legacy_selfcond_xt
+        self.n_timesteps, self.error, self.latent_copies = n_timesteps, loss, latent_copies
+        self.standardise, self.legacy_selfcond_xt = standardise_latents, legacy_selfcond_xt
         self.latent_shape = (latent_channels, image_size // 8, image_size // 8)
         sizes = (latent_channels, widths, embedding, text_width, dropout)
-        self.unet = MsdmUNet(*sizes, self_conditioning, groups, legacy_mean_query, text_gain)
+        self.unet = MsdmUNet(*sizes, self_conditioning, groups, legacy_mean_query, text_gain, heads)
         levels = noise_schedule("scaled_linear", n_timesteps, beta_start, beta_end)
         self.register_buffer("alpha_bar", levels, persistent=False)
         self.register_buffer("latent_mean", torch.zeros(latent_channels, 1, 1))

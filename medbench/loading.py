@@ -79,9 +79,10 @@ def _collate(samples: list[Sample]) -> Batch:
 
 
 def _start_worker(_: int) -> None:
-    """A loader outlives Ctrl-C, so that the fit can save; it ends with its parent."""
+    """A loader outlives Ctrl-C and a scheduler's SIGTERM to every process, so that the fit can
+    save; it ends with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def open_loader(stage: Stage, view: Any, job: Job, total: int) -> DataLoader[Sample]:

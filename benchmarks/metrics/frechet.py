@@ -99,30 +99,32 @@ def mean(features: np.ndarray) -> np.ndarray:
 
 
 def covariance(features: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """(d, d) unbiased covariance of (n, d) features, read in chunks."""
+    """Lower triangle of the (d, d) unbiased covariance of (n, d) features, read in chunks."""
     from scipy.linalg.blas import dsyrk
 
     total = np.zeros((len(centre), len(centre)), order="F")
     for start in range(0, len(features), CHUNK):
         part = features[start : start + CHUNK] - centre
-        total = dsyrk(1.0, part.T, beta=1.0, c=total, overwrite_c=1)
+        total = dsyrk(1.0, part.T, beta=1.0, c=total, lower=1, overwrite_c=1)
     total /= len(features) - 1
-    return total + np.triu(total, 1).T
+    return total
 
 
 def _by_dimensions(real: np.ndarray, fake: np.ndarray) -> tuple[float, float]:
     """tr sqrt(A B) = sum of the roots of the eigenvalues of R^T B R, for any R R^T = A: symmetric,
-    so no complex numbers, and no matrix root of a product that may be singular."""
+    so no complex numbers, and no matrix root of a product that may be singular.
+
+    Of A and B the lower triangles are read."""
     from scipy.linalg import LinAlgError, cholesky, eigh
     from scipy.linalg.lapack import dsygst
 
     try:
         lower = cholesky(real, lower=True, check_finite=False)
-        product, _ = dsygst(fake, lower, itype=2, lower=1)  # its lower triangle, as eigvalsh reads
+        product, _ = dsygst(fake, lower, itype=2, lower=1)  # its lower triangle too
     except LinAlgError:  # not of full rank
         values, vectors = eigh(real)
         root = (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
-        product = root @ fake @ root
+        product = root @ (fake + np.tril(fake, -1).T) @ root
     cross = np.sqrt(np.clip(np.linalg.eigvalsh(product), 0, None)).sum()
     return float(np.trace(real) + np.trace(fake)), float(cross)
 

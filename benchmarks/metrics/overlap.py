@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from benchmarks.metrics.declaration import CONTROLS, MASKS, SAMPLES, metric
-from benchmarks.metrics.structure import compare, moments
+from benchmarks.metrics.structure import similarity
 from medbench.core.errors import UserError
 
 Maps = Mapping[str, Sequence[np.ndarray]]
@@ -111,9 +111,7 @@ def _check_names(what: str, real: Maps, fake: Maps) -> None:
 
 def _similarity(one: np.ndarray, other: np.ndarray) -> float:
     """SSIM of two (H, W) maps in [0, 1]."""
-    first, second = (moments(2 * np.asarray(x, np.float32)[None] - 1, 1)[0] for x in (one, other))
-    luminance, structure = compare(first, second)
-    return float((luminance * structure).mean(dtype=np.float64))
+    return similarity(*(2 * np.asarray(x, np.float32)[None] - 1 for x in (one, other)))
 
 
 def _mean_iou(one: np.ndarray, other: np.ndarray) -> float:

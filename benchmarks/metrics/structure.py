@@ -1,6 +1,6 @@
 """Structural similarity: of images with what they belong to, and between generated images."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,18 +13,21 @@ WINDOW, SIGMA = 11, 1.5
 C1, C2 = 0.01**2, 0.03**2  # for intensities in [0, 1]
 TAPS = np.exp(-((np.arange(WINDOW) - WINDOW // 2) ** 2) / (2 * SIGMA**2))
 TAPS /= TAPS.sum()
-BAND = 256  # rows filtered at once
+BLOCK = 48  # means made by one product: few of its factors are zeros, and it is large enough
+BAND = np.stack([np.pad(TAPS, (row, BLOCK - 1 - row)) for row in range(BLOCK)])
 WEIGHTS = np.array([0.0448, 0.2856, 0.3001, 0.2363, 0.1333])  # of five scales, fine to coarse
 Images = Sequence[np.ndarray] | np.ndarray
 
 
 @dataclass(frozen=True)
 class Moments:
-    """One scale of an image in [0, 1], (C, h, w), with its local mean and variance."""
+    """One scale of an image in [0, 1], (h, C, w), with its local mean and variance.
+
+    The rows come first because a sum along them is then one product for all channels."""
 
     image: np.ndarray
     mean: np.ndarray
-    variance: np.ndarray
+    variance: np.ndarray  # with half of C2, which each of two images adds
 
 
 @metric(
@@ -42,8 +45,7 @@ def ssim(real_images: Images, fake_images: Images) -> np.ndarray:
     found = []
     for real, fake in zip(real_images, fake_images, strict=True):
         _check_size(real, 1, "ssim")
-        luminance, structure = compare(moments(real, 1)[0], moments(fake, 1)[0])
-        found.append(float((luminance * structure).mean(dtype=np.float64)))
+        found.append(similarity(real, fake))
     return np.array(found)
 
 
@@ -119,19 +121,23 @@ def ms_ssim_k(
     return multi_scale(fake_images, draw_pairs(len(fake_images), pairs, rng, groups), weights)
 
 
+def similarity(real: np.ndarray, fake: np.ndarray) -> float:
+    """Structural similarity of two (C, H, W) images in [-1, 1]."""
+    one, other = moments(real, 1)[0], moments(fake, 1)[0]
+    return float((luminance(one, other) * structure(one, other)).mean(dtype=np.float64))
+
+
 def multi_scale(images: Images, pairs: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """(p,) similarity of the pairs (p, 2); the moments of an image serve consecutive pairs."""
     known: dict[int, list[Moments]] = {}
     found = np.empty(len(pairs))
     for place, pair in enumerate(pairs):
         known = {i: known[i] if i in known else moments(images[i], len(weights)) for i in pair}
-        parts: list[np.ndarray] = []
-        for one, other in zip(*known.values(), strict=True):
-            luminance, structure = compare(one, other)
-            if len(parts) == len(weights) - 1:
-                structure *= luminance
-            parts.append(np.maximum(structure.mean(axis=(1, 2), dtype=np.float64), 0))
-        found[place] = np.prod(np.stack(parts) ** weights[:, None], axis=0).mean()
+        scales = list(zip(*known.values(), strict=True))
+        maps = [structure(one, other) for one, other in scales]
+        maps[-1] *= luminance(*scales[-1])
+        parts = [one.mean(axis=2).mean(axis=0, dtype=np.float64) for one in maps]
+        found[place] = np.prod(np.maximum(parts, 0) ** weights[:, None], axis=0).mean()
     return found
 
 
@@ -139,66 +145,76 @@ def moments(image: np.ndarray, scales: int) -> list[Moments]:
     """Local moments of a (C, H, W) image in [-1, 1] at each scale, in [0, 1] and float32.
 
     Intensities start at 0 because the luminance term is not the same about another origin."""
-    part = (np.asarray(image, np.float32) + 1) / 2
+    part = np.array(np.moveaxis(image, 0, 1), np.float32, order="C")  # a copy
+    part += 1
+    part /= 2
     found = []
     for scale in range(scales):
         if scale:
             part = _halved(part)
-        mean = smoothed(part)
-        found.append(Moments(part, mean, smoothed(part * part) - mean * mean))
+        both = smoothed(np.concatenate([part, part * part], axis=1))
+        mean, variance = np.split(both, 2, axis=1)
+        variance -= mean * mean
+        variance += C2 / 2
+        found.append(Moments(part, mean, variance))
     return found
 
 
-def compare(one: Moments, other: Moments) -> tuple[np.ndarray, np.ndarray]:
-    """Maps (C, h, w) of the luminance term and of the contrast-structure term."""
-    product = one.mean * other.mean
-    structure = smoothed(one.image * other.image)
-    structure -= product
-    structure *= 2
-    structure += C2
-    structure /= one.variance + other.variance + np.float32(C2)
-    product *= 2
-    product += C1
-    product /= one.mean * one.mean + other.mean * other.mean + np.float32(C1)
-    return product, structure
+def luminance(one: Moments, other: Moments) -> np.ndarray:
+    """(h, C, w) map of how alike the local means are."""
+    found = one.mean * other.mean
+    found *= 2
+    found += C1
+    found /= one.mean * one.mean + other.mean * other.mean + np.float32(C1)
+    return found
+
+
+def structure(one: Moments, other: Moments) -> np.ndarray:
+    """(h, C, w) map of how alike contrast and structure are."""
+    found = smoothed(one.image * other.image)
+    found -= one.mean * other.mean
+    found *= 2
+    found += C2
+    found /= one.variance + other.variance
+    return found
 
 
 def smoothed(image: np.ndarray) -> np.ndarray:
-    """(C, h - 10, w - 10) Gaussian means without the border, by adding shifted copies.
+    """(h - 10, C, w - 10) Gaussian means of an (h, C, w) image, without the border.
 
-    It goes by bands of rows that stay in a core's cache."""
-    channels, height, width = image.shape
-    reach = WINDOW - 1
-    found = np.empty((channels, height - reach, width - reach), image.dtype)
-    for channel in range(channels):
-        for start in range(0, height - reach, BAND):
-            band = image[channel, start : start + BAND + reach]
-            found[channel, start : start + BAND] = _along_rows(_along_rows(band).T).T
-    return found
+    Sums along an axis are products with a band of the taps, block by block."""
+    height, channels, width = image.shape
+    rows = image.reshape(height, -1)
+    down = np.empty((height - WINDOW + 1, rows.shape[1]), image.dtype)
+    for start, band in _bands(len(down), image.dtype):
+        stop = start + len(band)
+        np.matmul(band, rows[start : stop + WINDOW - 1], out=down[start:stop])
+    rows = down.reshape(-1, width)
+    found = np.empty((len(rows), width - WINDOW + 1), image.dtype)
+    for start, band in _bands(found.shape[1], image.dtype):
+        stop = start + len(band)
+        np.matmul(rows[:, start : stop + WINDOW - 1], band.T, out=found[:, start:stop])
+    return found.reshape(-1, channels, found.shape[1])
 
 
-def _along_rows(image: np.ndarray) -> np.ndarray:
-    """(h - 10, w) weighted sums of 11 consecutive rows, outer ones first added in pairs."""
-    height = len(image) - WINDOW + 1
-    middle = WINDOW // 2
-    total = image[middle : middle + height] * TAPS[middle].astype(image.dtype)
-    both = np.empty_like(total)
-    for k in range(middle):
-        last = WINDOW - 1 - k
-        np.add(image[k : k + height], image[last : last + height], out=both)
-        both *= TAPS[k].astype(image.dtype)
-        total += both
-    return total
+def _bands(length: int, dtype: np.dtype) -> Iterator[tuple[int, np.ndarray]]:
+    """Where each block of means starts, and the (b, b + 10) factors that make it."""
+    for start in range(0, length, BLOCK):
+        yield start, BAND[: length - start, : length - start + WINDOW - 1].astype(dtype)
 
 
 def _halved(image: np.ndarray) -> np.ndarray:
-    """Means of 2 x 2 pixels; an odd side gets a border of zeros, as in the usual implementation."""
-    odd = [side % 2 for side in image.shape[1:]]
-    padded = np.pad(image, ((0, 0), *((side, side) for side in odd))) if any(odd) else image
-    height, width = (side // 2 * 2 for side in padded.shape[1:])
-    padded = padded[:, :height, :width]
-    rows = padded[:, ::2] + padded[:, 1::2]
-    return np.asarray((rows[:, :, ::2] + rows[:, :, 1::2]) / 4)
+    """Means of 2 x 2 pixels of an (h, C, w) image.
+
+    An odd side gets a border of zeros, as in the usual implementation."""
+    tall, _, wide = (side % 2 for side in image.shape)
+    if tall or wide:
+        image = np.pad(image, ((tall, tall), (0, 0), (wide, wide)))
+    height, width = (image.shape[axis] // 2 * 2 for axis in (0, 2))
+    rows = image[:height:2] + image[1:height:2]
+    found = rows[:, :, :width:2] + rows[:, :, 1:width:2]
+    found /= 4
+    return found
 
 
 def _least(scales: int) -> int:

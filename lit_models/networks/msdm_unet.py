@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_models.networks.msdm_vae import Unit, Up, zeroed
+from medbench.core.errors import UserError
 
 MASKED = -10_000.0  # added to the scores of padding
 
@@ -17,6 +18,8 @@ class CrossAttention(nn.Module):
 
     def __init__(self, width: int, context: int, heads: int) -> None:
         super().__init__()
+        if width % heads:
+            raise UserError(f"heads={heads} does not divide {width}, the width of an attention.")
         self.heads = heads
         self.to_q = nn.Linear(width, width, bias=False)
         self.to_k = nn.Linear(context, width, bias=False)
@@ -65,10 +68,10 @@ class ResBlock(nn.Module):
 class TextBlock(nn.Module):
     """Cross-attention to the text, then a feed-forward layer; there is no self-attention."""
 
-    def __init__(self, width: int, embedding: int, groups: int) -> None:
+    def __init__(self, width: int, embedding: int, groups: int, heads: int) -> None:
         super().__init__()
         self.norm1 = ModulatedNorm(width, embedding, groups)
-        self.attention = CrossAttention(width, embedding, heads=8)
+        self.attention = CrossAttention(width, embedding, heads)
         self.norm2 = ModulatedNorm(width, embedding, groups)
         self.expand = nn.Conv2d(width, 4 * width, 1, bias=False)
         self.reduce = nn.Conv2d(4 * width, width, 1, bias=False)
@@ -89,11 +92,12 @@ class Level(nn.Module):
         embedding: int,
         groups: int,
         dropout: float,
+        heads: int,
         up: bool = False,
     ) -> None:
         super().__init__()
         self.res = ResBlock(given, made, embedding, groups, dropout)
-        self.text = TextBlock(made, embedding, groups)
+        self.text = TextBlock(made, embedding, groups, heads)
         self.up = Up(made, made) if up else nn.Identity()
 
     def forward(self, x: Tensor, embedding: Tensor, tokens: Tensor, bias: Tensor) -> Tensor:
@@ -117,11 +121,13 @@ class MsdmUNet(nn.Module):
         groups: int = 32,
         legacy_mean_query: bool = False,
         text_gain: float = 1.0,
+        heads: int = 8,
     ) -> None:
         super().__init__()
         self.self_conditioning, self.legacy_mean_query = self_conditioning, legacy_mean_query
         self.sinusoid = embedding // 4
-        rest = (embedding, groups, dropout)
+        plain = (embedding, groups, dropout)
+        rest = (*plain, heads)
         self.time1, self.time2 = (
             nn.Linear(self.sinusoid, embedding),
             nn.Linear(embedding, embedding),
@@ -141,7 +147,7 @@ class MsdmUNet(nn.Module):
                 inner.append(nn.Conv2d(widths[i], widths[i], 3, 2, padding=1))
         self.encoder = nn.ModuleList(inner)
         self.middle = Level(widths[-1], widths[-1], *rest)
-        self.middle_res = ResBlock(widths[-1], widths[-1], *rest)
+        self.middle_res = ResBlock(widths[-1], widths[-1], *plain)
         outer: list[nn.Module] = []  # in the order in which they run
         for i in reversed(range(1, len(widths))):
             outer += [Level(2 * widths[i], widths[i], *rest) for _ in range(2)]

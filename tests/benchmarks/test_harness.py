@@ -48,7 +48,8 @@ class Pictures:
         else:
             text = f"count {self.count[index]}" if index else "something else"
         name = f"s{index}"
-        return {"image": image, "text": text, "sample_id": name, "subject_id": name, "meta": {}}
+        meta = {"side": "first" if index < 40 else "other"}
+        return {"image": image, "text": text, "sample_id": name, "subject_id": name, "meta": meta}
 
 
 class Reader:
@@ -160,6 +161,18 @@ def test_adherence_of_pictures_that_ignore_the_prompt_is_at_chance(
     polyp = run(protocol, tmp_path, Reader(), right=0.0)["adherence/polyp"]
     assert polyp["chance"]["low"] <= polyp["value"] <= polyp["chance"]["high"]
     assert polyp["ceiling"] == 1.0
+
+
+def test_adherence_goes_by_group_and_its_parts_make_the_whole(
+    protocol: dict[str, Any], tmp_path: Path
+) -> None:
+    grouped = protocol["metrics"][-1] | {"by": ["side"]}
+    values = run(protocol | {"metrics": [grouped]}, tmp_path, Reader(), right=0.5)
+    whole = values["adherence/polyp"]
+    parts = [values[f"adherence/polyp [side={side}]"] for side in ("first", "other")]
+    assert [part["n"] for part in parts] == [20, 40] and whole["n"] == 60
+    assert sum(part["n"] * part["value"] for part in parts) == pytest.approx(60 * whole["value"])
+    assert len({value["fingerprint"]["id"] for value in (whole, *parts)}) == 3
 
 
 def test_fingerprints_hold_what_matters_and_no_seed(

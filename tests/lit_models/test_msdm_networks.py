@@ -58,6 +58,16 @@ def test_text_begins_louder_by_its_gain():
     assert torch.equal(loud["text2.weight"], 3 * plain["text2.weight"])
 
 
+def test_heads_change_the_attention_and_no_weight():
+    eight, two = tiny_unet(), tiny_unet(heads=2)
+    two.load_state_dict(eight.state_dict())
+    for unet in (eight, two):
+        nn.init.normal_(unet.last.weight, generator=torch.manual_seed(0))
+    assert not torch.equal(eight(*unet_inputs()), two(*unet_inputs()))
+    with pytest.raises(UserError, match="heads=3 does not divide 32"):
+        tiny_unet(heads=3)
+
+
 def test_first_loss_is_the_mean_of_a_half_normal():
     noise = torch.randn(64, 8, 8, 8, generator=torch.manual_seed(0))
     assert nn.functional.l1_loss(torch.zeros_like(noise), noise) == pytest.approx(0.798, abs=0.02)

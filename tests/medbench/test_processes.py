@@ -28,13 +28,20 @@ def finished_weights(out: Path, stage: str) -> dict[str, torch.Tensor]:
 
 
 def killed_and_continued(words: list[str], out: Path, signals: list[int], seed: int) -> None:
-    """Start the command, kill it while it fits, once for each signal; then let it finish."""
+    """Start the command, stop it while it fits, once for each signal; then let it finish.
+
+    SIGINT and SIGTERM go to all its processes, as from a terminal or a scheduler."""
     draw = random.Random(seed)
     for signum in signals:
-        process = subprocess.Popen(command(out, *words), stderr=subprocess.PIPE)
+        process = subprocess.Popen(
+            command(out, *words), stderr=subprocess.PIPE, start_new_session=True
+        )
         _wait_for_fit(process, out)
         time.sleep(draw.uniform(0.2, 3))
-        process.send_signal(signum)
+        if signum == signal.SIGKILL:
+            process.kill()
+        else:
+            os.killpg(process.pid, signum)
         process.communicate(timeout=60)
         expected = {0, -signum if signum == signal.SIGKILL else 128 + signum}
         assert process.returncode in expected
@@ -56,7 +63,7 @@ def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(tmp_path: Path) -
     subprocess.run(
         command(tmp_path / "whole", *words), check=True, capture_output=True, timeout=300
     )
-    killed_and_continued(words, tmp_path / "broken", [signal.SIGKILL], seed=os.getpid())
+    killed_and_continued(words, tmp_path / "broken", [signal.SIGTERM, signal.SIGKILL], os.getpid())
     whole, broken = (finished_weights(tmp_path / n, "adversary.gan") for n in ("whole", "broken"))
     assert all(torch.equal(whole[name], broken[name]) for name in whole)
 
