@@ -14,6 +14,7 @@ from medbench.core.classes import load_class
 from medbench.core.errors import UserError
 from medbench.core.seeds import rng
 
+Templates = dict[str, dict[int, dict[str, float]]]
 FEW = 30  # prompts of a template below which a value says that it rests on few
 
 
@@ -36,7 +37,7 @@ def adherence_of(job: Job, inputs: Inputs, real: Extracted | None, seed: int) ->
         if len(texts) == len(fake.texts):
             raise UserError(f"{job.name}: {example}.")
         return [blank(job, job.metric.name, 0, undefined=unread, note=example)]  # of a group
-    there = {}
+    there: Templates = {}
     if real is not None and real.texts:
         there, _ = _templates(asks, dict(enumerate(real.texts)))
     values = []
@@ -78,12 +79,10 @@ def _own_prompts(
     return float(np.mean(right))
 
 
-def _templates(
-    asks: Any, texts: Mapping[int, str]
-) -> tuple[dict[str, dict[int, dict[str, float]]], int]:
+def _templates(asks: Any, texts: Mapping[int, str]) -> tuple[Templates, int]:
     """What each prompt asks, by template and place; and how many prompts nothing can be asked of
     (they are of no known form, or determine no label)."""
-    found: dict[str, dict[int, dict[str, float]]] = {}
+    found: Templates = {}
     unread = 0
     for place, text in texts.items():
         try:

@@ -259,7 +259,7 @@ class _Comparable:
             "preprocessing": self._preprocessing(),
             "resolution": int(self.protocol["resolution"]),
             "n": value["n"],
-            "real set": real.fingerprint if real and distance else None,
+            "real set": real.images if real and distance else None,
             "requests": fake.requests,
         }
         whole = {
@@ -268,7 +268,7 @@ class _Comparable:
             "direction": job.metric.direction,
             "fingerprint": {"id": fingerprint(parts), "parts": parts},
         }
-        if real is not None and fake.fingerprint == real.fingerprint:
+        if real is not None and fake.images == real.images:
             note = f"{value['note'] or ''} The generated set is the real set."
             value = value | {"note": note.strip()}
         kinds = [k for k in map(self._kind, job.extractors()) if k]

@@ -1,7 +1,7 @@
 """The two sides of a measurement: where real and generated images come from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,15 @@ class Source:
     """Samples with what identifies them."""
 
     samples: Split
-    fingerprint: str  # of the images, by content
+    fingerprint: str  # by content: the images and what is said of them
     requests: str | None = None  # of what generated ones were drawn from; None = unknown
     pairs: "Source | None" = None  # row i: the real sample that generated sample i was drawn from
+    pixels: str | None = None  # fingerprint of the images alone, where it is known apart
+
+    @property
+    def images(self) -> str:
+        """What two sets of the same images share, whatever is said of them."""
+        return self.pixels or self.fingerprint
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -42,8 +48,9 @@ def folder_source(
 ) -> Source:
     """A sample set's arm, or a bare folder of images; window: the values of -1 and 1."""
     folder = Folder(str(root), table, arm, window=window)
-    content = fingerprint(["folder", folder.content(ALL), *([window] if window else [])])
-    return Source(folder.split(ALL), content, folder.requests())
+    content, how = folder.content(ALL), [window] if window else []
+    whole, pixels = (fingerprint(["folder", part, *how]) for part in (content, content[0]))
+    return Source(folder.split(ALL), whole, folder.requests(), pixels=pixels)
 
 
 def split_source(split: Split, spec: dict[str, Any], data: str) -> Source:
@@ -72,7 +79,7 @@ def paired(fake: Source, real: Source) -> Source:
     same = order == list(range(len(real)))
     name = fingerprint([real.fingerprint, order])
     rows = real if same else Source(Subset(real.samples, order), name)
-    return Source(fake.samples, fake.fingerprint, fake.requests, rows)
+    return replace(fake, pairs=rows)
 
 
 def prepared(source: Source, how: Mapping[str, Any]) -> Source:
@@ -85,8 +92,10 @@ def prepared(source: Source, how: Mapping[str, Any]) -> Source:
         )
     split = Slices(source.samples, str(how["plane"]), int(how.get("slices", 1)))
     pairs = prepared(source.pairs, how) if source.pairs else None
-    name = fingerprint([source.fingerprint, how["plane"], split.each])
-    return Source(split, name, source.requests, pairs)
+    whole, pixels = (
+        fingerprint([name, how["plane"], split.each]) for name in (source.fingerprint, source.images)
+    )
+    return Source(split, whole, source.requests, pairs, pixels)
 
 
 class Slices:

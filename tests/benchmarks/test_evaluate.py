@@ -133,6 +133,25 @@ def test_a_dataset_stands_for_the_real_images(
     assert main([*given, f"real={tmp_path}"]) == 2
 
 
+def test_captions_make_no_other_real_set(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake, real = dots(tmp_path, "one"), dots(tmp_path, "other", 3)
+    given = [f"real={real}", "protocol=dots_quick", *DOTS, f"out={tmp_path}", "--json"]
+
+    def fid(*words: str) -> dict[str, Any]:
+        assert main([*given, *words]) == 0
+        return dict(json.loads(capsys.readouterr().out)["values"][0])
+
+    captions = tmp_path / "said.csv"
+    captions.write_text("file,text\n0.png,a dot\n")
+    assert fid(f"fake={fake}")["fingerprint"] == (
+        fid(f"fake={fake}", f"real_captions={captions}")["fingerprint"]
+    )
+    same = fid(f"fake={real}", f"captions={captions}")
+    assert same["note"].endswith("The generated set is the real set.")
+
+
 def test_what_is_odd_is_said_and_nothing_is_lost(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
