@@ -92,9 +92,8 @@ def prepared(source: Source, how: Mapping[str, Any]) -> Source:
         )
     split = Slices(source.samples, str(how["plane"]), int(how.get("slices", 1)))
     pairs = prepared(source.pairs, how) if source.pairs else None
-    whole, pixels = (
-        fingerprint([name, how["plane"], split.each]) for name in (source.fingerprint, source.images)
-    )
+    names = (source.fingerprint, source.images)
+    whole, pixels = (fingerprint([name, how["plane"], split.each]) for name in names)
     return Source(split, whole, source.requests, pairs, pixels)
 
 
