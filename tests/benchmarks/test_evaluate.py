@@ -145,8 +145,9 @@ def test_captions_make_no_other_real_set(
 
     captions = tmp_path / "said.csv"
     captions.write_text("file,text\n0.png,a dot\n")
-    assert fid(f"fake={fake}")["fingerprint"] == (
-        fid(f"fake={fake}", f"real_captions={captions}")["fingerprint"]
+    assert (
+        fid(f"fake={fake}")["fingerprint"]
+        == (fid(f"fake={fake}", f"real_captions={captions}")["fingerprint"])
     )
     same = fid(f"fake={real}", f"captions={captions}")
     assert same["note"].endswith("The generated set is the real set.")
