@@ -1,5 +1,6 @@
 """One fit: exact resume, players, accumulation, averaged weights, NaN."""
 
+import multiprocessing
 import os
 import shutil
 import signal
@@ -113,6 +114,21 @@ def test_a_fit_that_was_stopped_ends_as_if_it_had_not_been(
     assert found["continued_from"] in (at, at + 1)
     assert found["curves"] == expected["curves"]
     same(whole, resumed)
+
+
+def test_loaders_outlive_a_signal_to_every_process(tmp_path: Path) -> None:
+    expected = fit(make("base", tmp_path), tmp_path / "whole", SETTINGS["base"])
+    told = []
+
+    def signal_children(values: dict[str, float], step: int) -> None:
+        if step == 3:
+            for child in multiprocessing.active_children():
+                os.kill(int(child.pid or 0), signal.SIGTERM)
+                told.append(child)
+
+    stage = make("base", tmp_path)
+    found = fit(stage, tmp_path / "told", SETTINGS["base"], workers=1, log=signal_children)
+    assert told and found["curves"] == expected["curves"]
 
 
 def test_accumulating_changes_nothing_but_rounding(tmp_path: Path) -> None:
