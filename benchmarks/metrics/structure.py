@@ -14,7 +14,7 @@ C1, C2 = 0.01**2, 0.03**2  # for intensities in [0, 1]
 TAPS = np.exp(-((np.arange(WINDOW) - WINDOW // 2) ** 2) / (2 * SIGMA**2))
 TAPS /= TAPS.sum()
 BLOCK = 48  # means made by one product: few of its factors are zeros, and it is large enough
-BAND = np.stack([np.pad(TAPS, (row, BLOCK - 1 - row)) for row in range(BLOCK)])
+BAND = np.stack([np.pad(np.float32(TAPS), (row, BLOCK - 1 - row)) for row in range(BLOCK)])
 WEIGHTS = np.array([0.0448, 0.2856, 0.3001, 0.2363, 0.1333])  # of five scales, fine to coarse
 Images = Sequence[np.ndarray] | np.ndarray
 
@@ -180,27 +180,27 @@ def structure(one: Moments, other: Moments) -> np.ndarray:
 
 
 def smoothed(image: np.ndarray) -> np.ndarray:
-    """(h - 10, C, w - 10) Gaussian means of an (h, C, w) image, without the border.
+    """(h - 10, C, w - 10) Gaussian means of an (h, C, w) image in float32, without the border.
 
     Sums along an axis are products with a band of the taps, block by block."""
     height, channels, width = image.shape
     rows = image.reshape(height, -1)
     down = np.empty((height - WINDOW + 1, rows.shape[1]), image.dtype)
-    for start, band in _bands(len(down), image.dtype):
+    for start, band in _bands(len(down)):
         stop = start + len(band)
         np.matmul(band, rows[start : stop + WINDOW - 1], out=down[start:stop])
     rows = down.reshape(-1, width)
     found = np.empty((len(rows), width - WINDOW + 1), image.dtype)
-    for start, band in _bands(found.shape[1], image.dtype):
+    for start, band in _bands(found.shape[1]):
         stop = start + len(band)
         np.matmul(rows[:, start : stop + WINDOW - 1], band.T, out=found[:, start:stop])
     return found.reshape(-1, channels, found.shape[1])
 
 
-def _bands(length: int, dtype: np.dtype) -> Iterator[tuple[int, np.ndarray]]:
+def _bands(length: int) -> Iterator[tuple[int, np.ndarray]]:
     """Where each block of means starts, and the (b, b + 10) factors that make it."""
     for start in range(0, length, BLOCK):
-        yield start, BAND[: length - start, : length - start + WINDOW - 1].astype(dtype)
+        yield start, BAND[: length - start, : length - start + WINDOW - 1]
 
 
 def _halved(image: np.ndarray) -> np.ndarray:
