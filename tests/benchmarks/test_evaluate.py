@@ -144,7 +144,7 @@ def test_captions_make_no_other_real_set(
         return dict(json.loads(capsys.readouterr().out)["values"][0])
 
     captions = tmp_path / "said.csv"
-    captions.write_text("file,text\n0.png,a dot\n")
+    captions.write_text("file,text\n" + "".join(f"{i}.png,a dot\n" for i in range(24)))
     assert (
         fid(f"fake={fake}")["fingerprint"]
         == (fid(f"fake={fake}", f"real_captions={captions}")["fingerprint"])
