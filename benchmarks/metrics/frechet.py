@@ -5,7 +5,7 @@ import numpy as np
 from benchmarks.metrics.declaration import FEATURES, OUTPUTS, metric
 from benchmarks.metrics.gram import Gram
 
-CHUNK = 8192  # rows of a memory-mapped feature file held in double precision at once
+CHUNK = 2048  # rows of a feature file held in double precision at once
 TRUSTED = 1e-8  # of the summed traces: rounding of squared singular values above it is not accepted
 ROUNDING = 16 * np.finfo(np.float64).eps  # of an eigenvalue, as a share of the largest
 
