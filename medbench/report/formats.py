@@ -10,7 +10,7 @@ from medbench.report.board import Board, Shown
 from medbench.report.numbers import part
 
 WIDTH = 100
-LABEL = 30  # characters of a row's name before it is cut
+LABEL, LONGEST = 30, 50  # characters of a row's name before it is cut; more where rows need them
 EMPTY = Shown("")
 LATEX = {
     "\\": r"\textbackslash{}",
@@ -29,10 +29,19 @@ LATEX = {
 # text ---------------------------------------------------------------------------------------
 def as_text(board: Board, here: object = None) -> str:
     """At most 100 columns: metrics that do not fit go into a further block. `here` is marked."""
-    label = min(LABEL, max(len(line.label) for line in board.lines) + 2)
+    label = _label([line.label for line in board.lines])
     blocks = [_block(board, names, label, here) for names in _fitting(board, WIDTH - label)]
     notes = "\n".join(_wrapped(note) for note in board.notes)
     return "\n\n".join([title(board), *blocks, notes]).rstrip()
+
+
+def _label(names: Sequence[str]) -> int:
+    """A width of the names at which those that differ still look different, if there is one."""
+    width = min(LABEL, max(map(len, names)) + 2)
+    different = len(set(names))
+    while width < LONGEST and len({_cut(name, width - 2) for name in names}) < different:
+        width += 1
+    return width
 
 
 def title(board: Board) -> str:
@@ -90,8 +99,11 @@ def _block(board: Board, names: Sequence[str], label: int, here: object) -> str:
 
 
 def _cut(text: str, width: int) -> str:
+    """The text, or as many of its parts between commas as fit, or of its characters."""
     text = printable(text)
-    return text if len(text) <= width else text[: width - 1] + "…"
+    if len(text) <= width:
+        return text
+    return (text[: width + 1].rpartition(", ")[0] or text[: width - 1]) + "…"
 
 
 def printable(text: str) -> str:

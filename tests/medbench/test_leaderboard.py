@@ -60,6 +60,17 @@ def test_table_fits_a_terminal_and_pools_seeds(
     assert [row.split()[0] for row in rows[:3]] == ["msdm,", "msdm", "=cmd|<b>_&%?[2J"]
 
 
+def test_names_are_cut_where_they_still_differ(
+    out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for turn, end in enumerate(("steps=1300, guidance=1.0", "steps=1300, guidance=4.5")):
+        name = f"a method with a name, {end}, and what else there is to say of it"
+        write_run(out, run=str(turn) * 16, row=name, settings=end, samples=False)
+    text = shown(capsys, f"out={out}")
+    assert "name, steps=1300, guidance=1.0…" in text and "guidance=4.5…" in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
 def test_every_format_escapes(board: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = shown(capsys, f"out={board}", "format=csv")
     rows = list(csv.DictReader(io.StringIO(text)))
