@@ -31,9 +31,8 @@ def adherence_of(job: Job, inputs: Inputs, real: Extracted | None, seed: int) ->
     texts = {place: fake.texts[place] for place in map(int, inputs.kept)}
     templates, unread = _templates(asks, texts)
     if not templates:
-        example = (
-            f"none of {len(texts)} prompts can be judged, such as {min(texts.values())[:80]!r}"
-        )
+        first = next(iter(texts.values()))
+        example = f"none of {len(texts)} prompts can be judged, such as {first[:80]!r}"
         if len(texts) == len(fake.texts):
             raise UserError(f"{job.name}: {example}.")
         return [blank(job, job.metric.name, 0, undefined=unread, note=example)]  # of a group

@@ -60,4 +60,4 @@ def quiet_libraries() -> None:
     warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=DeprecationWarning)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")
-    warnings.filterwarnings("ignore", message=".*broadcast_buffers. is deprecated.*")
+    warnings.filterwarnings("ignore", message=".*broadcast_buffers. is deprecated.*")  # in DDP

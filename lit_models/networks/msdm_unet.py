@@ -108,7 +108,8 @@ class MsdmUNet(nn.Module):
     """Noise of latents (B, latent_channels, S, S); S is a multiple of 4, widths of `groups`.
 
     widths: of the first convolution and of the three levels, from the full resolution inwards.
-    text_gain: multiplies the initial weights of the text's second projection."""
+    text_gain: multiplies the initial weights of the text's second projection. heads: of the
+    cross-attention of every block; that which pools the text has one for every 64 channels."""
 
     def __init__(
         self,

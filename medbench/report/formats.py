@@ -36,12 +36,10 @@ def as_text(board: Board, here: object = None) -> str:
 
 
 def _label(names: Sequence[str]) -> int:
-    """A width of the names at which those that differ still look different, if there is one."""
-    width = min(LABEL, max(map(len, names)) + 2)
-    different = len(set(names))
-    while width < LONGEST and len({_cut(name, width - 2) for name in names}) < different:
-        width += 1
-    return width
+    """The least width at which names that differ look different; the usual one if there is none."""
+    usual, different = min(LABEL, max(map(len, names)) + 2), len(set(names))
+    widths = range(usual, LONGEST + 1)
+    return next((w for w in widths if len({_cut(n, w - 2) for n in names}) == different), usual)
 
 
 def title(board: Board) -> str:
